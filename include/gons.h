@@ -313,9 +313,8 @@ struct gons_covstat {
 int gons_covmerge(const char *dst, const char *const src[], size_t n,
     struct gons_covstat *st);
 
-/* "0.1.0": of the library that runs.  Static. */
+/* Version of the library that runs, as MAJOR.MINOR.PATCH.  Static. */
 const char *gons_version(void);
-#define GONS_VERSION "0.1.0"
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,92 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * What the objects of libgons share with each other and with nobody else, by
+ * the object that provides it.  An object uses only what the arrows allow:
+ *
+ *	reexec.o --> status.o --> switch.o --> order.o --> envparse.o
+ *	reexec.o --> covmerge.o
+ *
+ * What start-up may reach runs before libc is initialised: in envparse.c,
+ * order.c, switch.c and status.c nothing of libc is called but syscall(2) and
+ * getauxval(3), except in functions that say so.
+ */
+
+#ifndef GONS_INTERNAL_H
+#define GONS_INTERNAL_H
+
+#include <stddef.h>
+
+#include <gons.h>
+
+/* Shared between objects, not exported: hidden in programs as well. */
+#define GONS_INTERNAL __attribute__((visibility("hidden")))
+
+#define GONS_FDREF "fd:"
+
+/* Text of bounded length, built piece by piece as snprintf(3) does. */
+struct gons__text {
+	char *buf;  /* may be NULL if size is 0 */
+	size_t size; /* room, with the NUL */
+	size_t len; /* length so far, also of what did not fit */
+};
+
+/* envparse.o */
+GONS_INTERNAL size_t gons__strlen(const char *);
+GONS_INTERNAL int gons__streq(const char *, const char *);
+/* The rest of text if it begins with prefix, or NULL. */
+GONS_INTERNAL const char *gons__after(const char *text, const char *prefix);
+/* Decimal digits only, up to max; 0 or -1. */
+GONS_INTERNAL int gons__number(const char *text, long max, long *number);
+/* N of "fd:N"; -1: not of that form; -2: of that form, but nonsense. */
+GONS_INTERNAL int gons__fdref(const char *ref);
+GONS_INTERNAL void gons__zero(void *, size_t);
+/* As memcpy(3) and strlcpy(3), except that the latter returns nothing. */
+GONS_INTERNAL void gons__copy(void *, const void *, size_t);
+GONS_INTERNAL void gons__strcopy(char *, const char *, size_t);
+/* Which variable is it, "NAME=value"; -1: none of ours. */
+GONS_INTERNAL int gons__envname(const char *entry);
+/* An empty error, with the type and the offending text (may be NULL). */
+GONS_INTERNAL void gons__error_set(struct gons_error *, int stage, int errnum,
+    int type, const char *what);
+GONS_INTERNAL void gons__text_char(struct gons__text *, char);
+GONS_INTERNAL void gons__text_str(struct gons__text *, const char *);
+GONS_INTERNAL void gons__text_num(struct gons__text *, int64_t);
+/* With control characters and invalid UTF-8 escaped: one line always. */
+GONS_INTERNAL void gons__text_safe(struct gons__text *, const char *, size_t);
+GONS_INTERNAL void gons__text_errno(struct gons__text *, int errnum);
+/* Ends the text and returns its length as snprintf(3) would. */
+GONS_INTERNAL int gons__text_end(struct gons__text *);
+
+/* covmerge.o: for reexec.o; see the comments there */
+struct gons__cov; /* the coverage of one child, on its parent's side */
+
+/*
+ * Is the program instrumented, and coverage not turned off?
+ */
+GONS_INTERNAL int gons__cov_active(void);
+/*
+ * Parent, before a start: a place for the child's data, or NULL if there is
+ * none to have (not instrumented, turned off, any failure: no run depends on
+ * coverage).  The descriptors to inherit come in fd, -1 where there is none;
+ * they are close-on-exec, at least 3, and owned by the result.
+ */
+GONS_INTERNAL struct gons__cov *gons__cov_new(int fd[2]);
+/*
+ * Parent, once the child runs: the descriptors are no longer needed here.
+ */
+GONS_INTERNAL void gons__cov_started(struct gons__cov *);
+/*
+ * Child, in gons_reexec_check(): the descriptors as inherited.  From now on
+ * the data goes there at exit, also when SIGTERM ends the child.
+ */
+GONS_INTERNAL void gons__cov_child(const int fd[2]);
+/*
+ * Parent, when the child has ended: merge what it left, and leave nothing
+ * behind.  Accepts NULL.  errno is kept.
+ */
+GONS_INTERNAL void gons__cov_collect(struct gons__cov *);
+
+#endif /* GONS_INTERNAL_H */
