@@ -28,9 +28,7 @@ interfaces(void)
 		err(1, "if_nameindex");
 	names = json_array();
 	for (i = list; i->if_name != NULL; i++)
-		json_array_append_new(
-		    names, json_pack("{s:s, s:i}", "name", i->if_name, "index",
-			       (int)i->if_index));
+		json_array_append_new(names, json_string(i->if_name));
 	result = gons_json_output(names);
 	json_decref(names);
 	if_freenameindex(list);
@@ -41,10 +39,8 @@ int
 main(int argc, char *argv[])
 {
 	struct gons_reexec *req;
-	json_t *names, *value;
-	const char *name;
+	json_t *names;
 	size_t i;
-	int index;
 
 	if (gons_reexec_register("interfaces", interfaces) == -1)
 		err(1, "gons_reexec_register");
@@ -57,13 +53,8 @@ main(int argc, char *argv[])
 		err(1, "%s", argv[1]);
 	if (gons_json_run(req, &names) == -1)
 		errx(1, "%s", gons_reexec_error(req));
-	json_array_foreach(names, i, value)
-	{
-		if (json_unpack(value, "{s:s, s:i}", "name", &name, "index",
-			&index) == -1)
-			errx(1, "this is no interface");
-		printf("%d: %s\n", index, name);
-	}
+	for (i = 0; i < json_array_size(names); i++)
+		printf("%s\n", json_string_value(json_array_get(names, i)));
 	json_decref(names);
 	gons_reexec_free(req);
 	return 0;
