@@ -30,7 +30,8 @@ main(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", types[i]);
+		(void)snprintf(
+		    path, sizeof(path), "/proc/self/ns/%s", types[i]);
 		len = readlink(path, name, sizeof(name) - 1);
 		if (len == -1) {
 			(void)printf("%s -\n", types[i]);

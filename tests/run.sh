@@ -19,6 +19,11 @@ for var in cgroup ipc mnt net pid time user uts order target onerror \
 	unset "gons_$var"
 done
 
+# Nor what this make was told, when they call another.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOBJDIRPREFIX DESTDIR PREFIX LIBDIR \
+    INCLUDEDIR MANDIR EXAMPLESDIR PKGCONFIGDIR OBJECTS WERROR JSON \
+    GONS_PROBED
+
 if ! command -v "$KYUA" >/dev/null 2>&1; then
 	echo "run.sh: there is no $KYUA; ./bootstrap test installs it" >&2
 	exit 1
