@@ -1,0 +1,3333 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * Actions: functions of the program that run in a fresh child of it, inside
+ * chosen namespaces.  In the order of a run: what a program registers; what a
+ * child does in gons_reexec_check(3); a request and its settings; how a child
+ * is started; how it is watched until it ends; what came of it.
+ *
+ * Between parent and child there are, besides the child's standard
+ * descriptors, a socket on which the child tells how far it came ("control"),
+ * and one for the result with GONS_REEXEC_REPLY.
+ */
+
+#include <sys/auxv.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* The kernel's numbers, for headers that are older than it. */
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008u
+#define MFD_EXEC 0x0010u
+#endif
+#define ID_PIDFD 3 /* P_PIDFD */
+#define SIGSET_BYTES ((_NSIG - 1) / 8)
+#define SIGNALS (SIGSET_BYTES * 8)
+
+#define DEFAULT_GRACE 1000 /* ms */
+#define DEFAULT_MAXRESULT (64u << 20) /* bytes */
+#define STDERR_MAX 65536 /* bytes kept */
+#define STOP_TIME 500 /* ms from SIGTERM to SIGKILL */
+#define TICK 10 /* ms between looks, without a pidfd */
+#define HANDOVER_TIME 5000 /* ms for a prepared process to take a request */
+#define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
+#define PREPARE 0x40000000u /* flag of an action: be a prepared process */
+#define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
+#define CAPS_MAX 64 /* capabilities that a kernel may have */
+#define CHUNK 4096
+#define READS 64 /* of one descriptor in one step */
+#define STACK 16384 /* bytes, for the child until it executes */
+#define FLAGS_KNOWN                                                         \
+	(GONS_REEXEC_STDERR_PASS | GONS_REEXEC_REPLY | GONS_REEXEC_SEALED | \
+	    GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_PREPARED)
+
+enum kind { /* of a message on the control socket */
+	MSG_REACHED = 1, /* gons_reexec_check(); value: is supervised */
+	MSG_STARTUP, /* start-up failed: error */
+	MSG_UNKNOWN, /* the action is not registered */
+	MSG_FORK, /* no process in the pid namespace: value errno */
+	MSG_STATUS, /* value: as from waitpid(2) */
+	MSG_PIDFD, /* of a prepared child; with a descriptor */
+	MSG_REAPED, /* its status, told by the prepared process */
+	MSG_LOST, /* it could not take the request: value errno */
+	MSG_KILL /* to a supervisor */
+};
+
+struct message {
+	int kind;
+	int value;
+	struct gons_error error;
+};
+#define MESSAGE_SHORT offsetof(struct message, error)
+
+struct action {
+	struct action *next;
+	int (*function)(void);
+	char name[];
+};
+
+struct buffer {
+	char *data;
+	size_t len, size;
+};
+
+enum source {
+	SRC_OUT,
+	SRC_ERR,
+	SRC_CONTROL,
+	SRC_PIDFD,
+	SRC_TIMER,
+	NSRCS
+};
+
+enum state {
+	IDLE,
+	RUNNING,
+	DONE
+};
+
+enum cause {
+	BY_NOBODY,
+	BY_GRACE,
+	BY_TIMEOUT,
+	BY_KILL,
+	BY_SIZE
+};
+
+struct reference {
+	int type, early;
+	int fd; /* -1: path */
+	char *path; /* NULL: fd */
+};
+
+struct gons_reexec {
+	char *action;
+	struct reference ref[GONS_NTYPES];
+	unsigned nrefs;
+	char *order;
+	int target; /* pidfd, or -1 */
+	unsigned target_types;
+	void *data;
+	int (*complete)(void *, const void *, size_t);
+	void *complete_state;
+	char **env; /* "NAME=value", or "NAME" to be removed */
+	size_t nenv;
+	void *param;
+	size_t paramlen;
+	int *keep;
+	size_t nkeep;
+	int grace, timeout; /* ms */
+	size_t maxresult;
+	unsigned flags;
+	void *attached; /* by libgons_json */
+	void (*detach)(void *);
+
+	enum state state;
+	pid_t owner; /* the process whose child it is */
+	pid_t pid;
+	int fd[NSRCS]; /* each -1 when it is not open */
+	int epoll;
+	int64_t timeout_at, grace_at, stop_at; /* ms; -1: never */
+	int64_t timer_at; /* what the timer is set to */
+	int64_t taken_at; /* a prepared process takes it until then */
+	int retried; /* it has been handed to a second one */
+	int exited; /* a prepared child has, its status is to come: */
+	int reaped, reaped_status; /* from the prepared process */
+	enum cause cause; /* who ended it */
+	int killed; /* SIGKILL is sent */
+	int reached; /* gons_reexec_check() */
+	int supervised; /* the action is a child of the child */
+	int ended, told; /* status, from the kernel or from itself */
+	int status, told_status;
+	int finished; /* the result is complete */
+	int rejected; /* and does not decode */
+	int startup; /* a message tells that it did not start */
+	struct message start; /* that message; the error at its end apart */
+	unsigned char head[8]; /* length of a reply */
+	size_t nhead;
+	struct buffer out, err;
+	struct gons__cov *cov;
+
+	enum gons_failure failure;
+	int errnum;
+	char *error;
+	char *why; /* the result does not decode */
+};
+
+struct launch { /* what the child needs until it executes */
+	int stdio[3];
+	int exe;
+	int *fds; /* sorted; the executable is one of them */
+	size_t nfds;
+	char **argv, **envp;
+	int errnum;
+};
+
+enum { /* descriptors that a request is handed over with, those of launch last */
+	PASSED_CONTROL,
+	PASSED_BLOCK,
+	PASSED_STDIO,
+	PASSED = PASSED_STDIO + 3
+};
+
+struct hatch { /* children that a prepared process has to wait for */
+	struct hatched {
+		pid_t pid;
+		int control;
+	} * all;
+	size_t n;
+};
+
+/* The table of actions, and what gons_reexec_check() found. */
+static struct {
+	struct action *actions;
+	char *argv0;
+	int allowed;
+	int child;
+	int exe; /* this program, -1 with errnum */
+	int errnum; /* why there is none */
+	int sealed; /* its copy in memory, or -1 */
+} self = { NULL, NULL, 0, 0, -1, 0, -1 };
+
+/* The child's own: how to tell what happens to it. */
+static struct {
+	pid_t pid;
+	int control;
+	int reply;
+	int value, known; /* to exit with */
+} child = { 0, -1, -1, 0, 0 };
+
+/*
+ * The process that prepared children are forked off.  It is no child of this
+ * one, and ends when this one does.
+ */
+static struct {
+	pthread_mutex_t lock;
+	int control; /* requests go here; -1: there is none */
+	int pidfd;
+	int sealed;
+	int hooked; /* forgotten in forked copies */
+	struct buffer standing; /* what this process was when it was made */
+} prepared = { PTHREAD_MUTEX_INITIALIZER, -1, -1, 0, 0, { NULL, 0, 0 } };
+
+/* in the order of a run */
+static const struct action *find_action(const char *);
+static void allow(void);
+static int child_run(int *);
+static int child_refuse(const char *, int *);
+static int child_known(const struct gons__action *);
+static void child_enter(const struct gons__action *);
+static void child_name(void);
+static void tell(int, int, const struct gons_error *);
+#ifdef __GLIBC__
+static void tell_exit(int, void *);
+#else
+static void tell_exit(void);
+#endif
+static int supervise(const struct gons__action *, int *);
+static void supervisor(pid_t, int) __attribute__((noreturn));
+static void close_but(int, int, int);
+static void supervisor_signals(int, pid_t);
+static int supervisor_reap(pid_t);
+static void die_with(int);
+static void prepared_process(const struct gons__action *);
+static void prepared_loop(int, int);
+static int hatch_watch(struct hatch *, struct pollfd *, pid_t);
+static void hatch_add(struct hatch *, pid_t, int);
+static void hatch_reap(struct hatch *);
+static void spare_take(int, int, int);
+static int spare_become(int *, size_t);
+static int *block_read(int, size_t, char ***, size_t *);
+static int tell_pidfd(int);
+static int send_fds(int, const struct message *, const int *, size_t);
+static size_t receive(int, struct message *, int *, size_t);
+static void imitate(int) __attribute__((noreturn));
+
+static int fail(struct gons_reexec *, int, const char *, ...)
+    __attribute__((format(printf, 3, 4)));
+static int refuse_setting(struct gons_reexec *, int, const char *, ...)
+    __attribute__((format(printf, 3, 4)));
+static int busy(const struct gons_reexec *);
+static void set_error(struct gons_reexec *, const char *, va_list)
+    __attribute__((format(printf, 2, 0)));
+static char *format(const char *, ...) __attribute__((format(printf, 1, 2)));
+static char *vformat(const char *, va_list)
+    __attribute__((format(printf, 1, 0)));
+static void forget(struct gons_reexec *);
+static int env_index(
+    const struct gons_reexec *, const char *, size_t, size_t *);
+static int dup_high(int);
+static int high(int);
+
+static int begin(struct gons_reexec *);
+static int begin_fresh(struct gons_reexec *, struct launch *);
+static int begin_prepared(
+    struct gons_reexec *, struct launch *, const struct gons__action *);
+static int may_start(struct gons_reexec *, int);
+static int hand_over(
+    struct gons_reexec *, struct launch *, const struct gons__action *);
+static int block_write(const struct launch *, int *);
+static int prepared_send(
+    struct gons_reexec *, const struct message *, const int *);
+static int prepared_get(int);
+static int prepared_start(int);
+static int prepared_await(struct gons_reexec *);
+static void drain(int *);
+static void prepared_end(void);
+static void prepared_forget(void);
+static int standing_of(struct buffer *);
+static void standing_ns(int, unsigned char *);
+static int open_channels(
+    struct gons_reexec *, struct launch *, struct gons__action *);
+static int open_stdio(
+    struct gons_reexec *, struct launch *, struct gons__action *);
+static int open_socket(int, int *, int *);
+static int open_pipe(int *, int *);
+static int param_fd(const struct gons_reexec *, int *);
+static int memory_fd(const char *, unsigned);
+static int write_all(int, const void *, size_t);
+static int seal(int);
+static int executable(const struct gons_reexec *, int *);
+static int sealed_copy(int *);
+static int copy_file(int, int);
+static int build_fds(
+    const struct gons_reexec *, struct launch *, const struct gons__action *);
+static int compare_fds(const void *, const void *);
+static int build_env(
+    const struct gons_reexec *, struct launch *, const struct gons__action *);
+static int build_own(
+    const struct gons_reexec *, char **, size_t *, const struct gons__action *);
+static int build_order(const struct gons_reexec *, char **);
+static int overridden(const struct gons_reexec *, const char *);
+static int spawn(struct gons_reexec *, struct launch *);
+static int child_exec(void *);
+static void child_signals(void);
+static void child_close(const struct launch *);
+static void close_between(unsigned, unsigned);
+static void close_listed(unsigned, unsigned);
+static void close_launch(struct launch *, struct gons__action *);
+static int watch(struct gons_reexec *);
+static int watch_fd(struct gons_reexec *, enum source);
+
+static int64_t now(void);
+static int set_timer(struct gons_reexec *);
+static int64_t next_time(const struct gons_reexec *);
+static int64_t sooner(int64_t, int64_t);
+static void work(struct gons_reexec *, const struct epoll_event *, int);
+static void read_out(struct gons_reexec *);
+static int read_piece(struct gons_reexec *);
+static int read_head(struct gons_reexec *);
+static void take(struct gons_reexec *, size_t);
+static void complete(struct gons_reexec *);
+static void out_of_bounds(struct gons_reexec *, int);
+static void read_err(struct gons_reexec *);
+static void read_control(struct gons_reexec *);
+static void heed(struct gons_reexec *, const struct message *, size_t, int *);
+static void taken(struct gons_reexec *, int *);
+static int is_prepared(const struct gons_reexec *);
+static void reap_prepared(struct gons_reexec *, int);
+static void not_taken(struct gons_reexec *);
+static void reap(struct gons_reexec *);
+static void look_at_clock(struct gons_reexec *);
+static void stop(struct gons_reexec *, enum cause);
+static void send_kill(struct gons_reexec *);
+static void kill_child(struct gons_reexec *);
+static int send_signal(const struct gons_reexec *, int);
+static int over(const struct gons_reexec *);
+static void finish(struct gons_reexec *);
+static void judge(struct gons_reexec *);
+static void judge_start(struct gons_reexec *);
+static void judge_status(struct gons_reexec *);
+static int reply_is_whole(const struct gons_reexec *);
+static uint64_t reply_length(const struct gons_reexec *);
+static void say(struct gons_reexec *, enum gons_failure, int, const char *, ...)
+    __attribute__((format(printf, 4, 5)));
+static void unwatch(struct gons_reexec *, enum source);
+static void release(struct gons_reexec *);
+static int reserve(struct buffer *, size_t);
+static void close_fd(int *);
+
+int
+gons_reexec_register(const char *name, int (*function)(void))
+{
+	struct action *action;
+	const unsigned char *p;
+	size_t len;
+
+	if (name == NULL || function == NULL)
+		goto invalid;
+	for (p = (const unsigned char *)name; *p != '\0'; p++)
+		if (*p < ' ' || *p == 0x7f)
+			goto invalid;
+	len = strlen(name);
+	if (len == 0 || len > GONS__NAME_MAX)
+		goto invalid;
+	if (find_action(name) != NULL) {
+		errno = EEXIST;
+		return -1;
+	}
+	if ((action = malloc(sizeof(*action) + len + 1)) == NULL)
+		return -1;
+	memcpy(action->name, name, len + 1);
+	action->function = function;
+	action->next = self.actions;
+	self.actions = action;
+	return 0;
+invalid:
+	errno = EINVAL;
+	return -1;
+}
+
+static const struct action *
+find_action(const char *name)
+{
+	const struct action *action;
+
+	for (action = self.actions; action != NULL; action = action->next)
+		if (strcmp(action->name, name) == 0)
+			break;
+	return action;
+}
+
+void
+gons_reexec_check(void)
+{
+	int status;
+
+	if (gons_reexec_runaction(&status) == 1)
+		exit(status);
+}
+
+int
+gons_reexec_runaction(int *status)
+{
+	int ignored;
+
+	if (status == NULL)
+		status = &ignored;
+	if (gons__status_stolen())
+		return child_refuse("another copy of libgons in this process "
+				    "has taken gons_reexec_action",
+		    status);
+	if (gons__status_action() != NULL)
+		return child_run(status);
+	allow();
+	return 0;
+}
+
+/*
+ * The program is executed later from what is opened now: by then it may be
+ * deleted or replaced, and /proc may be out of reach.  To be readable matters
+ * for GONS_REEXEC_SEALED alone.
+ */
+static void
+allow(void)
+{
+	if (self.allowed)
+		return;
+	self.exe = high(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+	if (self.exe == -1 && errno == EACCES)
+		self.exe = high(open("/proc/self/exe", O_PATH | O_CLOEXEC));
+	self.errnum = errno;
+	free(self.argv0);
+	self.argv0 = strdup(
+	    program_invocation_name != NULL ? program_invocation_name : "");
+	self.allowed = self.argv0 != NULL;
+}
+
+/* Returns 1, for gons_reexec_runaction(). */
+static int
+child_run(int *status)
+{
+	const struct gons__action *what = gons__status_action();
+	const struct action *action;
+
+	if (self.child)
+		return child_refuse("the action has been run already", status);
+	self.child = 1;
+	if (!child_known(what))
+		return child_refuse("gons_reexec_action is private to "
+				    "gons_reexec_start(3)",
+		    status);
+	child_name();
+	*status = EXIT_FAILURE;
+	if ((what->flags & PREPARE) != 0) {
+		prepared_process(what);
+		what = gons__status_action();
+	}
+	child.control = what->fd[GONS__FD_CONTROL];
+	if (gons_status_error() != NULL) {
+		tell(MSG_STARTUP, 0, gons_status_error());
+		return 1;
+	}
+	if ((action = find_action(what->name)) == NULL) {
+		tell(MSG_UNKNOWN, 0, NULL);
+		return 1;
+	}
+	if (supervise(what, status) == -1)
+		return 1;
+	child_enter(what);
+	*status = action->function();
+	child.value = *status;
+	child.known = 1;
+	return 1;
+}
+
+/* Was it started by gons_reexec_start()? */
+static int
+child_known(const struct gons__action *what)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return what->name[0] != '\0' && what->fd[GONS__FD_CONTROL] >= 0 &&
+	       getsockopt(what->fd[GONS__FD_CONTROL], SOL_SOCKET, SO_TYPE,
+		   &type, &len) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
+/* Somebody plays tricks, or two copies meet: better no action than a wrong. */
+static int
+child_refuse(const char *why, int *status)
+{
+	self.child = 1;
+	dprintf(STDERR_FILENO, "gons: %s\n", why);
+	*status = EXIT_FAILURE;
+	return 1;
+}
+
+/*
+ * What precedes the action.  Handlers run in reverse order, so the one that
+ * tells the exit value comes first: it is the last to run.
+ */
+static void
+child_enter(const struct gons__action *what)
+{
+	int cov[2];
+
+	child.pid = getpid();
+	child.reply = what->fd[GONS__FD_REPLY];
+#ifdef __GLIBC__
+	(void)on_exit(tell_exit, NULL);
+#else
+	(void)atexit(tell_exit);
+#endif
+	cov[0] = what->fd[GONS__FD_COVERAGE];
+	cov[1] = what->fd[GONS__FD_PROFILE];
+	if (cov[0] != -1 || cov[1] != -1)
+		gons__cov_child(cov);
+}
+
+/* The kernel named the process after the descriptor that was executed. */
+static void
+child_name(void)
+{
+	const char *name = program_invocation_short_name;
+
+	if (name != NULL && *name != '\0')
+		(void)prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+static void
+tell(int kind, int value, const struct gons_error *error)
+{
+	struct message message;
+	size_t len = MESSAGE_SHORT;
+
+	message.kind = kind;
+	message.value = value;
+	if (error != NULL) {
+		message.error = *error;
+		len = sizeof(message);
+	}
+	while (send(child.control, &message, len,
+		   MSG_NOSIGNAL | MSG_DONTWAIT) == -1 &&
+	       errno == EINTR)
+		continue;
+}
+
+/* Only the child itself: what it forks may come here too. */
+#ifdef __GLIBC__
+static void
+tell_exit(int value, void *unused)
+{
+	(void)unused;
+	if (getpid() == child.pid)
+		tell(MSG_STATUS, (value & 0xff) << 8, NULL);
+}
+#else
+static void
+tell_exit(void)
+{
+	if (getpid() == child.pid && child.known)
+		tell(MSG_STATUS, (child.value & 0xff) << 8, NULL);
+}
+#endif
+
+/*
+ * In a pid namespace only children of this process are, and only a parent can
+ * see to it that an action ends together with the host, whatever it has done
+ * to its credentials: in both cases the action is run by a child of this one.
+ * Returns in the action's process; -1 when there is none.
+ */
+static int
+supervise(const struct gons__action *what, int *status)
+{
+	int host = what->fd[GONS__FD_HOST], me;
+	sigset_t all, old;
+	pid_t pid;
+
+	if ((gons_status_joined() & GONS_BIT(GONS_PID)) == 0 && host == -1) {
+		tell(MSG_REACHED, 0, NULL);
+		return 0;
+	}
+	tell(MSG_REACHED, 1, NULL);
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &old);
+	me = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	(void)fflush(NULL);
+	pid = fork();
+	if (pid == -1) {
+		tell(MSG_FORK, errno, NULL);
+		*status = EXIT_FAILURE;
+		(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	} else if (pid == 0) {
+		die_with(me);
+		(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	} else {
+		supervisor(pid, host);
+	}
+	if (me != -1)
+		(void)close(me);
+	if (host != -1)
+		(void)close(host);
+	return pid;
+}
+
+/*
+ * Should the supervisor be killed by somebody else.  The kernel forgets this
+ * when the action changes its ids.
+ */
+static void
+die_with(int parent)
+{
+	struct pollfd p;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	p.fd = parent;
+	p.events = POLLIN;
+	if (parent != -1 && poll(&p, 1, 0) == 1)
+		_exit(EXIT_FAILURE);
+}
+
+/*
+ * Passes signals on to the action and its end back, and kills it when it is
+ * told to or when the host is gone.
+ */
+static void
+supervisor(pid_t pid, int host)
+{
+	struct pollfd p[3];
+	struct message message;
+	sigset_t all;
+	ssize_t n;
+
+	(void)sigfillset(&all);
+	p[0].fd = high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
+	p[1].fd = child.control;
+	p[2].fd = host;
+	p[0].events = p[1].events = p[2].events = POLLIN;
+	close_but(p[0].fd, p[1].fd, p[2].fd);
+	for (;;) {
+		if (poll(p, 3, -1) == -1)
+			continue;
+		if (p[0].revents != 0)
+			supervisor_signals(p[0].fd, pid);
+		if (p[1].revents != 0) {
+			n = recv(
+			    p[1].fd, &message, sizeof(message), MSG_DONTWAIT);
+			if (n == 0 || (n == -1 && errno != EAGAIN))
+				p[1].fd = -1;
+			else if (n >= (ssize_t)MESSAGE_SHORT &&
+				 message.kind == MSG_KILL)
+				(void)kill(pid, SIGKILL);
+		}
+		if (p[2].revents != 0) {
+			(void)kill(pid, SIGKILL);
+			p[2].fd = -1;
+		}
+	}
+}
+
+/* Whoever reads what the action writes must not wait for the supervisor. */
+static void
+close_but(int a, int b, int c)
+{
+	struct launch launch;
+	int fds[3], fd;
+
+	fds[0] = a;
+	fds[1] = b;
+	fds[2] = c;
+	qsort(fds, 3, sizeof(*fds), compare_fds);
+	launch.fds = fds;
+	launch.nfds = 3;
+	if (fds[0] == -1) {
+		launch.fds++;
+		launch.nfds--;
+	}
+	for (fd = 0; fd <= STDERR_FILENO; fd++)
+		(void)close(fd);
+	child_close(&launch);
+}
+
+static void
+supervisor_signals(int fd, pid_t pid)
+{
+	struct signalfd_siginfo info;
+	int status;
+
+	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGCHLD)
+			(void)kill(pid, (int)info.ssi_signo);
+		else if ((status = supervisor_reap(pid)) != -1)
+			imitate(status);
+	}
+}
+
+static int
+supervisor_reap(pid_t pid)
+{
+	int status;
+	pid_t r;
+
+	do
+		r = waitpid(pid, &status, WNOHANG);
+	while (r == -1 && errno == EINTR);
+	return r == pid ? status : -1;
+}
+
+/* Ends as the action did, but leaves no second core file. */
+static void
+imitate(int status)
+{
+	struct rlimit none = { 0, 0 };
+	sigset_t set;
+
+	tell(MSG_STATUS, status, NULL);
+	if (WIFSIGNALED(status)) {
+		(void)setrlimit(RLIMIT_CORE, &none);
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		(void)signal(WTERMSIG(status), SIG_DFL);
+		(void)sigemptyset(&set);
+		(void)sigaddset(&set, WTERMSIG(status));
+		(void)kill(getpid(), WTERMSIG(status));
+		(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+		_exit(128 + WTERMSIG(status));
+	}
+	_exit(WEXITSTATUS(status));
+}
+
+/*
+ * The prepared process: the first one only forks it, so that it is no child
+ * of the host, whose wait(2) must not find it.  It keeps one child ahead, the
+ * spare, which takes the next request, tells so, and becomes an ordinary
+ * re-executed child.  Returns in that one alone.
+ */
+static void
+prepared_process(const struct gons__action *what)
+{
+	int control = what->fd[GONS__FD_CONTROL];
+	int host = what->fd[GONS__FD_HOST];
+	sigset_t all, old;
+	pid_t pid;
+
+	child.control = control;
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &old);
+	if ((pid = fork()) == -1)
+		tell(MSG_FORK, errno, NULL);
+	if (pid != 0)
+		_exit(EXIT_SUCCESS);
+	if (gons_status_error() != NULL || host == -1) {
+		tell(MSG_FORK, ENOSYS, NULL);
+		_exit(EXIT_FAILURE);
+	}
+	(void)tell_pidfd(control);
+	prepared_loop(control, host);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+/* Returns in each spare that has taken a request. */
+static void
+prepared_loop(int control, int host)
+{
+	struct pollfd p[4];
+	struct hatch hatch;
+	sigset_t all;
+	pid_t spare;
+	int fd, me;
+
+	(void)sigfillset(&all);
+	memset(&hatch, 0, sizeof(hatch));
+	me = high((int)syscall(SYS_pidfd_open, getpid(), 0));
+	p[0].fd = high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
+	p[1].fd = host;
+	p[3].fd = control;
+	p[0].events = p[1].events = p[2].events = POLLIN;
+	p[3].events = 0; /* its end alone: to read from it is the spare's */
+	for (;;) {
+		if (open_socket(SOCK_SEQPACKET, &p[2].fd, &fd) != 0)
+			_exit(EXIT_FAILURE);
+		if ((spare = fork()) == -1)
+			_exit(EXIT_FAILURE);
+		if (spare == 0) {
+			die_with(me);
+			spare_take(control, host, fd);
+			return;
+		}
+		close_fd(&fd);
+		while (!hatch_watch(&hatch, p, spare))
+			continue;
+		close_fd(&p[2].fd);
+	}
+}
+
+/*
+ * Waits for something to happen.  Returns 1 when the spare has taken a
+ * request: then another is wanted.
+ */
+static int
+hatch_watch(struct hatch *hatch, struct pollfd *p, pid_t spare)
+{
+	struct signalfd_siginfo info;
+	struct message message;
+	int control, fresh = 0;
+
+	if (poll(p, 4, -1) == -1)
+		return 0;
+	if (p[1].revents != 0 || p[3].revents != 0)
+		_exit(EXIT_SUCCESS);
+	if (p[2].revents != 0) {
+		if (receive(p[2].fd, &message, &control, 1) == (size_t)-1)
+			_exit(EXIT_FAILURE); /* it ended, and so will others */
+		if (control != -1)
+			hatch_add(hatch, spare, control);
+		fresh = 1;
+	}
+	if (p[0].revents != 0) {
+		while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
+			continue;
+		hatch_reap(hatch);
+	}
+	return fresh;
+}
+
+/* A child that has hatched: its end is told on its own control socket. */
+static void
+hatch_add(struct hatch *hatch, pid_t pid, int control)
+{
+	struct hatched *all;
+
+	all = realloc(hatch->all, (hatch->n + 1) * sizeof(*all));
+	if (all == NULL) {
+		(void)close(control);
+		return;
+	}
+	hatch->all = all;
+	all[hatch->n].pid = pid;
+	all[hatch->n++].control = control;
+}
+
+static void
+hatch_reap(struct hatch *hatch)
+{
+	int status;
+	pid_t pid;
+	size_t i;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (i = 0; i < hatch->n; i++) {
+			if (hatch->all[i].pid != pid)
+				continue;
+			child.control = hatch->all[i].control;
+			tell(MSG_REAPED, status, NULL);
+			(void)close(child.control);
+			hatch->all[i] = hatch->all[--hatch->n];
+			break;
+		}
+}
+
+/*
+ * In the spare: wait for a request, and become what it asks for.  The
+ * descriptors come in the order of hand_over(); one that finds no room here
+ * is missing at the end.
+ */
+static void
+spare_take(int control, int host, int hatch)
+{
+	int fds[RIGHTS_MAX];
+	struct message message;
+	struct pollfd p[2];
+	size_t n;
+
+	p[0].fd = control;
+	p[1].fd = host;
+	p[0].events = p[1].events = POLLIN;
+	do {
+		if (poll(p, 2, -1) == -1)
+			continue;
+		if (p[1].revents != 0)
+			_exit(EXIT_SUCCESS);
+	} while ((n = receive(control, &message, fds, RIGHTS_MAX)) == 0);
+	if (n == (size_t)-1)
+		_exit(EXIT_SUCCESS); /* the host has no use for us any more */
+	if (fds[0] == -1)
+		_exit(EXIT_FAILURE);
+	child.control = fds[0];
+	(void)send_fds(hatch, &message, fds, 1);
+	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	if (tell_pidfd(child.control) != 0)
+		_exit(EXIT_FAILURE); /* nobody waits for it any more */
+	if ((message.value = spare_become(fds, (size_t)message.value)) != 0) {
+		tell(MSG_LOST, message.value, NULL);
+		_exit(EXIT_FAILURE);
+	}
+}
+
+/*
+ * As executing would have it: the environment is new, each descriptor has its
+ * number, no other is left, and start-up happens.
+ */
+static int
+spare_become(int *fds, size_t nfds)
+{
+	struct launch launch;
+	size_t envlen, i;
+	char **envp;
+	int *number, errnum = 0, least = STDERR_FILENO;
+
+	for (i = 0; i < nfds && i < RIGHTS_MAX; i++)
+		if (fds[i] == -1)
+			return EMFILE;
+	if (nfds < PASSED || nfds > RIGHTS_MAX)
+		return EPROTO;
+	if ((number = block_read(
+		 fds[PASSED_BLOCK], nfds - PASSED, &envp, &envlen)) == NULL)
+		return errno;
+	launch.fds = number;
+	launch.nfds = nfds - PASSED;
+	if (launch.nfds > 0)
+		least = number[launch.nfds - 1];
+	for (i = 0; i < nfds && errnum == 0; i++)
+		if ((fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, least + 1)) == -1)
+			errnum = errno;
+	child.control = fds[PASSED_CONTROL];
+	for (i = 0; i < nfds - PASSED && errnum == 0; i++)
+		if (dup2(fds[PASSED + i], number[i]) == -1)
+			errnum = errno;
+	for (i = 0; i < 3 && errnum == 0; i++)
+		if (dup2(fds[PASSED_STDIO + i], (int)i) == -1)
+			errnum = errno;
+	/* The control socket is known by the number that it has come to. */
+	if (errnum == 0) {
+		child_close(&launch);
+		environ = envp;
+		gons__status_again(envp);
+		child.control = gons__status_action()->fd[GONS__FD_CONTROL];
+	}
+	free(number);
+	return errnum;
+}
+
+/*
+ * What block_write() wrote: the numbers of the descriptors that follow, then
+ * the environment.  The array of the latter and the block stay.
+ */
+static int *
+block_read(int fd, size_t nfds, char ***envp, size_t *envlen)
+{
+	size_t i, n = 0;
+	struct stat st;
+	int *number;
+	char *block, *p;
+
+	if (fstat(fd, &st) == -1)
+		return NULL;
+	block = mmap(NULL, (size_t)st.st_size + 1, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE, fd, 0);
+	if (block == MAP_FAILED)
+		return NULL;
+	*envlen = (size_t)st.st_size - nfds * sizeof(*number);
+	p = block + nfds * sizeof(*number);
+	for (i = 0; i < *envlen; i++)
+		n += p[i] == '\0';
+	number = malloc((nfds + 1) * sizeof(*number));
+	*envp = calloc(n + 1, sizeof(**envp));
+	if (number == NULL || *envp == NULL) {
+		free(number);
+		free(*envp);
+		return NULL;
+	}
+	memcpy(number, block, nfds * sizeof(*number));
+	for (i = 0; i < n; i++) {
+		(*envp)[i] = p;
+		p += strlen(p) + 1;
+	}
+	return number;
+}
+
+/* This process, so that it can be watched by who is not its parent. */
+static int
+tell_pidfd(int control)
+{
+	struct message message;
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int errnum;
+
+	message.kind = MSG_PIDFD;
+	message.value = fd == -1 ? errno : 0;
+	errnum = send_fds(control, &message, &fd, fd == -1 ? 0 : 1);
+	if (fd != -1)
+		(void)close(fd);
+	return errnum;
+}
+
+/* A short message and descriptors; 0 or an errno value. */
+static int
+send_fds(int sock, const struct message *message, const int *fds, size_t n)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(RIGHTS_MAX * sizeof(int))];
+	} rights;
+	struct iovec iov;
+	struct msghdr msg;
+	ssize_t r;
+
+	memset(&msg, 0, sizeof(msg));
+	iov.iov_base = (void *)(uintptr_t)message;
+	iov.iov_len = MESSAGE_SHORT;
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	if (n > 0) {
+		memset(&rights.head, 0, sizeof(rights.head));
+		msg.msg_control = &rights;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(*fds));
+		rights.head.cmsg_level = SOL_SOCKET;
+		rights.head.cmsg_type = SCM_RIGHTS;
+		rights.head.cmsg_len = CMSG_LEN(n * sizeof(*fds));
+		memcpy(CMSG_DATA(&rights.head), fds, n * sizeof(*fds));
+	}
+	do
+		r = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (r == -1 && errno == EINTR);
+	return r == -1 ? errno : 0;
+}
+
+/*
+ * A message with up to n descriptors, -1 in the place of those that did not
+ * come.  Returns its length, 0 when there is none yet, -1 when there will be
+ * no more.
+ */
+static size_t
+receive(int sock, struct message *message, int *fds, size_t n)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(RIGHTS_MAX * sizeof(int))];
+	} rights;
+	struct cmsghdr *c;
+	struct iovec iov;
+	struct msghdr msg;
+	size_t i, got = 0;
+	ssize_t r;
+
+	memset(&msg, 0, sizeof(msg));
+	iov.iov_base = message;
+	iov.iov_len = sizeof(*message);
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	msg.msg_control = n > 0 ? &rights : NULL;
+	msg.msg_controllen = n > 0 ? CMSG_SPACE(n * sizeof(int)) : 0;
+	r = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	for (i = 0; i < n; i++)
+		fds[i] = -1;
+	if (r == -1)
+		return errno == EAGAIN || errno == EINTR ? 0 : (size_t)-1;
+	c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
+	    c->cmsg_type == SCM_RIGHTS) {
+		got = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(c), got * sizeof(int));
+	}
+	return r < (ssize_t)MESSAGE_SHORT ? (size_t)-1 : (size_t)r;
+}
+
+int
+gons_reexec_reply(const void *buf, size_t len)
+{
+	unsigned char head[8];
+	uint64_t n = len;
+	int i, errnum;
+
+	if (!self.child || gons__status_action() == NULL ||
+	    gons__status_action()->fd[GONS__FD_REPLY] == -1) {
+		errno = EPERM;
+		return -1;
+	}
+	if (child.reply == -1) {
+		errno = EALREADY;
+		return -1;
+	}
+	for (i = 7; i >= 0; i--, n >>= 8)
+		head[i] = (unsigned char)n;
+	errnum = write_all(child.reply, head, sizeof(head));
+	if (errnum == 0)
+		errnum = write_all(child.reply, buf, len);
+	close_fd(&child.reply);
+	if (errnum == 0)
+		return 0;
+	errno = errnum;
+	return -1;
+}
+
+struct gons_reexec *
+gons_reexec_new(const char *action)
+{
+	struct gons_reexec *req;
+	int i;
+
+	if (action == NULL || *action == '\0' ||
+	    strlen(action) > GONS__NAME_MAX) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if ((req = calloc(1, sizeof(*req))) == NULL)
+		return NULL;
+	if ((req->action = strdup(action)) == NULL) {
+		free(req);
+		return NULL;
+	}
+	req->target = -1;
+	req->grace = DEFAULT_GRACE;
+	req->timeout = -1;
+	req->maxresult = DEFAULT_MAXRESULT;
+	req->status = -1;
+	req->epoll = -1;
+	for (i = 0; i < NSRCS; i++)
+		req->fd[i] = -1;
+	return req;
+}
+
+void
+gons_reexec_free(struct gons_reexec *req)
+{
+	int errnum = errno;
+	size_t i;
+
+	if (req == NULL)
+		return;
+	if (req->state == RUNNING && req->owner == getpid()) {
+		stop(req, BY_KILL);
+		(void)gons_reexec_wait(req);
+	}
+	release(req);
+	forget(req);
+	gons__reexec_attach(req, NULL, NULL);
+	for (i = 0; i < req->nrefs; i++) {
+		close_fd(&req->ref[i].fd);
+		free(req->ref[i].path);
+	}
+	close_fd(&req->target);
+	for (i = 0; i < req->nenv; i++)
+		free(req->env[i]);
+	free(req->env);
+	free(req->order);
+	free(req->param);
+	free(req->keep);
+	free(req->action);
+	free(req);
+	errno = errnum;
+}
+
+int
+gons_reexec_namespace(
+    struct gons_reexec *req, const char *type, const char *ref)
+{
+	struct reference *r = &req->ref[req->nrefs];
+	int early, fd, i, known;
+	unsigned u;
+
+	if (busy(req))
+		return -1;
+	early = type != NULL && *type == '!';
+	known = gons_type_find(type != NULL ? type + early : NULL);
+	if (known == -1)
+		return refuse_setting(req, EINVAL,
+		    "unknown namespace type \"%s\"", type != NULL ? type : "");
+	for (u = 0; u < req->nrefs; u++)
+		if (req->ref[u].type == known)
+			return refuse_setting(req, EINVAL,
+			    "duplicate namespace type \"%s\"", type + early);
+	if (req->target != -1)
+		return refuse_setting(req, EINVAL,
+		    "a namespace cannot be set together with a target");
+	i = ref == NULL || *ref == '\0' ? -2 : gons__fdref(ref);
+	if (i == -2)
+		return refuse_setting(req, EINVAL,
+		    "invalid %s reference \"%s\"", gons_type_name(known),
+		    ref != NULL ? ref : "");
+	r->type = known;
+	r->early = early;
+	r->fd = -1;
+	r->path = NULL;
+	if (i >= 0) {
+		if ((fd = dup_high(i)) == -1)
+			return refuse_setting(req, errno,
+			    "invalid %s reference \"%s\"",
+			    gons_type_name(known), ref);
+		r->fd = fd;
+	} else if ((r->path = strdup(ref)) == NULL) {
+		return refuse_setting(req, ENOMEM, "no memory");
+	}
+	req->nrefs++;
+	return 0;
+}
+
+int
+gons_reexec_setorder(struct gons_reexec *req, const char *order)
+{
+	struct gons_order parsed;
+	struct gons_error error;
+	char *copy = NULL, text[128];
+
+	if (busy(req))
+		return -1;
+	if (order != NULL && *order != '\0') {
+		if (gons_order_parse(order, &parsed, &error) == -1) {
+			(void)gons_error_format(&error, text, sizeof(text));
+			return refuse_setting(
+			    req, EINVAL, "%s", gons__after(text, "gons: "));
+		}
+		if ((copy = strdup(order)) == NULL)
+			return refuse_setting(req, ENOMEM, "no memory");
+	}
+	free(req->order);
+	req->order = copy;
+	return 0;
+}
+
+int
+gons_reexec_target(struct gons_reexec *req, int pidfd, unsigned types)
+{
+	int fd;
+
+	if (busy(req))
+		return -1;
+	if ((types & ~(GONS_BIT(GONS_NTYPES) - 1)) != 0)
+		return refuse_setting(
+		    req, EINVAL, "unknown namespace type in the mask");
+	if (req->nrefs > 0)
+		return refuse_setting(req, EINVAL,
+		    "a target cannot be set together with a namespace");
+	if ((fd = dup_high(pidfd)) == -1)
+		return refuse_setting(req, errno, "invalid target");
+	close_fd(&req->target);
+	req->target = fd;
+	req->target_types = types;
+	return 0;
+}
+
+void
+gons_reexec_setdata(struct gons_reexec *req, void *data)
+{
+	req->data = data;
+}
+
+void *
+gons_reexec_data(const struct gons_reexec *req)
+{
+	return req->data;
+}
+
+int
+gons_reexec_setcomplete(struct gons_reexec *req,
+    int (*fn)(void *, const void *, size_t), void *state)
+{
+	if (busy(req))
+		return -1;
+	req->complete = fn;
+	req->complete_state = state;
+	return 0;
+}
+
+int
+gons_reexec_setenv(struct gons_reexec *req, const char *name, const char *value)
+{
+	char *entry, **env;
+	size_t i, len;
+
+	if (busy(req))
+		return -1;
+	if (name == NULL || *name == '\0' || strchr(name, '=') != NULL ||
+	    strncmp(name, "gons_", 5) == 0)
+		return refuse_setting(req, EINVAL,
+		    "the variable \"%s\" cannot be set",
+		    name != NULL ? name : "");
+	len = strlen(name);
+	entry = value != NULL ? format("%s=%s", name, value) : strdup(name);
+	if (entry == NULL)
+		return refuse_setting(req, ENOMEM, "no memory");
+	if (env_index(req, name, len, &i)) {
+		free(req->env[i]);
+		req->env[i] = entry;
+		return 0;
+	}
+	env = realloc(req->env, (req->nenv + 1) * sizeof(*env));
+	if (env == NULL) {
+		free(entry);
+		return refuse_setting(req, ENOMEM, "no memory");
+	}
+	req->env = env;
+	req->env[req->nenv++] = entry;
+	return 0;
+}
+
+/* Is there a variable of that name among those of the request? */
+static int
+env_index(
+    const struct gons_reexec *req, const char *name, size_t len, size_t *index)
+{
+	size_t i;
+
+	for (i = 0; i < req->nenv; i++)
+		if (strncmp(req->env[i], name, len) == 0 &&
+		    (req->env[i][len] == '=' || req->env[i][len] == '\0')) {
+			*index = i;
+			return 1;
+		}
+	return 0;
+}
+
+int
+gons_reexec_param(struct gons_reexec *req, const void *buf, size_t len)
+{
+	void *copy = NULL;
+
+	if (busy(req))
+		return -1;
+	if (len > 0) {
+		if (buf == NULL)
+			return refuse_setting(
+			    req, EINVAL, "the parameter is missing");
+		if ((copy = malloc(len)) == NULL)
+			return refuse_setting(
+			    req, ENOMEM, "no memory for the parameter");
+		memcpy(copy, buf, len);
+	}
+	free(req->param);
+	req->param = copy;
+	req->paramlen = len;
+	return 0;
+}
+
+int
+gons_reexec_keepfd(struct gons_reexec *req, int fd)
+{
+	int *keep;
+
+	if (busy(req))
+		return -1;
+	if (fd >= 0 && fd <= STDERR_FILENO)
+		return refuse_setting(
+		    req, EINVAL, "descriptor %d is the library's to set", fd);
+	if (fcntl(fd, F_GETFD) == -1)
+		return refuse_setting(req, errno, "descriptor %d", fd);
+	keep = realloc(req->keep, (req->nkeep + 1) * sizeof(*keep));
+	if (keep == NULL)
+		return refuse_setting(req, ENOMEM, "no memory");
+	req->keep = keep;
+	req->keep[req->nkeep++] = fd;
+	return 0;
+}
+
+int
+gons_reexec_setgrace(struct gons_reexec *req, int ms)
+{
+	if (busy(req))
+		return -1;
+	if (ms < 0)
+		return refuse_setting(
+		    req, EINVAL, "a grace period of %d ms", ms);
+	req->grace = ms;
+	return 0;
+}
+
+int
+gons_reexec_settimeout(struct gons_reexec *req, int ms)
+{
+	if (busy(req))
+		return -1;
+	if (ms < -1)
+		return refuse_setting(req, EINVAL, "a timeout of %d ms", ms);
+	req->timeout = ms;
+	return 0;
+}
+
+int
+gons_reexec_setmaxresult(struct gons_reexec *req, size_t bytes)
+{
+	if (busy(req))
+		return -1;
+	/* Room for the NUL and for one byte too many. */
+	req->maxresult = bytes < SIZE_MAX / 2 ? bytes : SIZE_MAX / 2;
+	return 0;
+}
+
+int
+gons_reexec_setflags(struct gons_reexec *req, unsigned flags)
+{
+	if (busy(req))
+		return -1;
+	if ((flags & ~FLAGS_KNOWN) != 0)
+		return refuse_setting(
+		    req, EINVAL, "unknown flags 0x%x", flags & ~FLAGS_KNOWN);
+	req->flags = flags;
+	return 0;
+}
+
+/* For libgons_json: something that lives as long as the request's outcome. */
+void
+gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
+{
+	if (req->detach != NULL)
+		req->detach(req->attached);
+	req->attached = what;
+	req->detach = detach;
+}
+
+/* For libgons_json, in the callback of gons_reexec_setcomplete(): why -1. */
+void
+gons__reexec_reject(struct gons_reexec *req, const char *why)
+{
+	free(req->why);
+	req->why = strdup(why);
+}
+
+int
+gons_reexec_run(struct gons_reexec *req)
+{
+	return gons_reexec_start(req) == -1 ? -1 : gons_reexec_wait(req);
+}
+
+int
+gons_reexec_start(struct gons_reexec *req)
+{
+	int errnum;
+
+	if (busy(req))
+		return -1;
+	forget(req);
+	if (may_start(req, 1) == -1)
+		return -1;
+	if ((req->epoll = high(epoll_create1(EPOLL_CLOEXEC))) == -1)
+		errnum = errno;
+	else
+		errnum = begin(req);
+	if (errnum == 0)
+		return 0;
+	release(req);
+	return fail(req, errnum, "cannot be started: %s", strerror(errnum));
+}
+
+/* Also a second time, if the prepared process is lost that had it. */
+static int
+begin(struct gons_reexec *req)
+{
+	struct gons__action what;
+	struct launch launch;
+	int errnum, i;
+
+	memset(&launch, 0, sizeof(launch));
+	for (i = 0; i < 3; i++)
+		launch.stdio[i] = -1;
+	launch.exe = -1;
+	memset(&what, 0, sizeof(what));
+	for (i = 0; i < GONS__NFDS; i++)
+		what.fd[i] = -1;
+	errnum = open_channels(req, &launch, &what);
+	if (errnum == 0)
+		errnum = build_fds(req, &launch, &what);
+	if (errnum == 0)
+		errnum = build_env(req, &launch, &what);
+	if (errnum == 0)
+		errnum = (req->flags & GONS_REEXEC_PREPARED) != 0
+			     ? begin_prepared(req, &launch, &what)
+			     : begin_fresh(req, &launch);
+	close_launch(&launch, &what);
+	if (errnum != 0)
+		return errnum;
+	if (req->cov != NULL)
+		gons__cov_started(req->cov);
+	req->state = RUNNING;
+	req->owner = getpid();
+	return 0;
+}
+
+static int
+begin_fresh(struct gons_reexec *req, struct launch *launch)
+{
+	int errnum = spawn(req, launch);
+
+	if (errnum != 0 || (errnum = watch(req)) == 0)
+		return errnum;
+	(void)send_signal(req, SIGKILL);
+	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
+		continue;
+	return errnum;
+}
+
+/* Once it is handed over nothing may fail here. */
+static int
+begin_prepared(struct gons_reexec *req, struct launch *launch,
+    const struct gons__action *what)
+{
+	int errnum;
+
+	req->taken_at = now() + HANDOVER_TIME;
+	if ((errnum = watch(req)) != 0)
+		return errnum;
+	return hand_over(req, launch, what);
+}
+
+/* action: it has to be registered. */
+static int
+may_start(struct gons_reexec *req, int action)
+{
+	if (self.child || gons__status_action() != NULL)
+		return fail(req, EPERM,
+		    "cannot be started: this is already a re-executed child");
+	if (!self.allowed)
+		return fail(req, EPERM,
+		    "cannot be started: gons_reexec_check() has not been "
+		    "called");
+	if (getauxval(AT_SECURE) != 0)
+		return fail(
+		    req, EPERM, "cannot be started in secure-execution mode");
+	if (action && find_action(req->action) == NULL)
+		return fail(req, ENOENT, "not registered");
+	if (self.exe == -1)
+		return fail(req, self.errnum,
+		    "cannot be started: /proc/self/exe could not be opened "
+		    "by gons_reexec_check(): %s",
+		    strerror(self.errnum));
+	return 0;
+}
+
+/*
+ * The same preparations as for executing, sent to the prepared process.
+ */
+static int
+hand_over(struct gons_reexec *req, struct launch *launch,
+    const struct gons__action *what)
+{
+	int fds[RIGHTS_MAX], errnum, i;
+	struct message message;
+	size_t n;
+
+	for (n = i = 0; n < launch->nfds; n++)
+		if (launch->fds[n] != launch->exe)
+			launch->fds[i++] = launch->fds[n];
+	launch->nfds = (size_t)i;
+	if (launch->nfds + PASSED > RIGHTS_MAX)
+		return E2BIG;
+	fds[PASSED_CONTROL] = what->fd[GONS__FD_CONTROL];
+	for (i = 0; i < 3; i++)
+		fds[PASSED_STDIO + i] = launch->stdio[i];
+	for (n = 0; n < launch->nfds; n++)
+		fds[PASSED + n] = launch->fds[n];
+	if ((errnum = block_write(launch, &fds[PASSED_BLOCK])) == 0) {
+		memset(&message, 0, MESSAGE_SHORT);
+		message.value = (int)(launch->nfds + PASSED);
+		errnum = prepared_send(req, &message, fds);
+	}
+	close_fd(&fds[PASSED_BLOCK]);
+	return errnum;
+}
+
+static int
+block_write(const struct launch *launch, int *fd)
+{
+	int errnum;
+	char **e;
+
+	if ((*fd = memory_fd("gons-request", MFD_NOEXEC_SEAL)) == -1)
+		return errno;
+	errnum =
+	    write_all(*fd, launch->fds, launch->nfds * sizeof(*launch->fds));
+	for (e = launch->envp; errnum == 0 && *e != NULL; e++)
+		errnum = write_all(*fd, *e, strlen(*e) + 1);
+	return errnum;
+}
+
+/*
+ * The prepared process takes one request after the other; if there are more
+ * than its socket can hold this has to wait.
+ */
+static int
+prepared_send(
+    struct gons_reexec *req, const struct message *message, const int *fds)
+{
+	int64_t until = now() + HANDOVER_TIME;
+	struct pollfd p[2];
+	int errnum;
+
+	(void)pthread_mutex_lock(&prepared.lock);
+	errnum = prepared_get((req->flags & GONS_REEXEC_SEALED) != 0);
+	while (errnum == 0) {
+		errnum = send_fds(
+		    prepared.control, message, fds, (size_t)message->value);
+		if ((errnum != EAGAIN && errnum != ETOOMANYREFS) ||
+		    now() > until)
+			break;
+		/* too many descriptors on their way: no event tells */
+		p[0].fd = prepared.pidfd;
+		p[1].fd = errnum == EAGAIN ? prepared.control : -1;
+		p[0].events = POLLIN;
+		p[1].events = POLLOUT;
+		errnum = poll(p, 2, p[1].fd == -1 ? 1 : TICK) == 1 &&
+				 p[0].revents != 0
+			     ? prepared_get(0)
+			     : 0;
+	}
+	(void)pthread_mutex_unlock(&prepared.lock);
+	return errnum;
+}
+
+int
+gons_reexec_prepare(void)
+{
+	struct gons_reexec *req;
+	int errnum = 0;
+
+	if ((req = gons_reexec_new("-")) == NULL)
+		return -1;
+	if (may_start(req, 0) == -1)
+		errnum = errno;
+	gons_reexec_free(req);
+	if (errnum == 0) {
+		(void)pthread_mutex_lock(&prepared.lock);
+		errnum = prepared_get(0);
+		(void)pthread_mutex_unlock(&prepared.lock);
+	}
+	if (errnum == 0)
+		return 0;
+	errno = errnum;
+	return -1;
+}
+
+/*
+ * There is one, it is alive, and this process is what it was when that was
+ * made.  Who has dropped privileges must not have actions run with them.
+ */
+static int
+prepared_get(int sealed)
+{
+	struct buffer standing = { NULL, 0, 0 };
+	struct pollfd p;
+	int errnum;
+
+	if ((errnum = standing_of(&standing)) != 0) {
+		free(standing.data);
+		return errnum;
+	}
+	p.fd = prepared.pidfd;
+	p.events = POLLIN;
+	if (prepared.control != -1 &&
+	    (poll(&p, 1, 0) != 0 || (sealed && !prepared.sealed) ||
+		standing.len != prepared.standing.len ||
+		memcmp(standing.data, prepared.standing.data, standing.len) !=
+		    0))
+		prepared_end();
+	if (prepared.control == -1) {
+		errnum = prepared_start(sealed || prepared.sealed);
+		free(prepared.standing.data);
+		prepared.standing = standing;
+	} else {
+		free(standing.data);
+	}
+	return errnum;
+}
+
+static int
+prepared_start(int sealed)
+{
+	struct gons__action what;
+	struct launch launch;
+	struct gons_reexec *req;
+	int errnum, i;
+
+	if (!prepared.hooked &&
+	    (errnum = pthread_atfork(NULL, NULL, prepared_forget)) != 0)
+		return errnum;
+	prepared.hooked = 1;
+	if ((req = gons_reexec_new("-")) == NULL)
+		return errno;
+	memset(&launch, 0, sizeof(launch));
+	memset(&what, 0, sizeof(what));
+	for (i = 0; i < GONS__NFDS; i++)
+		what.fd[i] = -1;
+	req->flags =
+	    (sealed ? GONS_REEXEC_SEALED : 0) | GONS_REEXEC_DIE_WITH_PARENT;
+	errnum = open_channels(req, &launch, &what);
+	gons__cov_drop(req->cov);
+	req->cov = NULL;
+	what.fd[GONS__FD_COVERAGE] = what.fd[GONS__FD_PROFILE] = -1;
+	what.flags = PREPARE;
+	if (errnum == 0 && (errnum = build_fds(req, &launch, &what)) == 0 &&
+	    (errnum = build_env(req, &launch, &what)) == 0)
+		errnum = spawn(req, &launch);
+	close_launch(&launch, &what);
+	if (errnum == 0)
+		errnum = prepared_await(req);
+	if (errnum == 0) {
+		prepared.control = req->fd[SRC_CONTROL];
+		req->fd[SRC_CONTROL] = -1;
+		prepared.sealed = sealed;
+	}
+	gons_reexec_free(req);
+	return errnum;
+}
+
+/*
+ * It reaches gons_reexec_check(), forks and ends; the other one tells who it
+ * is.  What it prints until then nobody wants, but it must not block it.
+ */
+static int
+prepared_await(struct gons_reexec *req)
+{
+	int64_t until = now() + PREPARE_TIME;
+	struct message message;
+	struct pollfd p[3];
+	int errnum = EPROTO;
+	size_t n = 0;
+
+	p[0].fd = req->fd[SRC_CONTROL];
+	p[1].fd = req->fd[SRC_OUT];
+	p[2].fd = req->fd[SRC_ERR];
+	p[0].events = p[1].events = p[2].events = POLLIN;
+	while (n == 0 && now() < until) {
+		if (poll(p, 3, TICK * 10) < 1)
+			continue;
+		if (p[1].revents != 0)
+			drain(&p[1].fd);
+		if (p[2].revents != 0)
+			drain(&p[2].fd);
+		if (p[0].revents != 0)
+			n = receive(p[0].fd, &message, &prepared.pidfd, 1);
+	}
+	if (n == 0) {
+		errnum = ETIMEDOUT;
+		(void)send_signal(req, SIGKILL);
+	} else if (n != (size_t)-1) {
+		errnum = message.kind == MSG_PIDFD && prepared.pidfd != -1
+			     ? 0
+			     : message.value;
+	}
+	prepared.pidfd = high(prepared.pidfd);
+	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
+		continue;
+	return errnum;
+}
+
+static void
+drain(int *fd)
+{
+	char dropped[CHUNK];
+	ssize_t n;
+
+	while ((n = read(*fd, dropped, sizeof(dropped))) > 0)
+		continue;
+	if (n == 0)
+		*fd = -1;
+}
+
+/* Its spare goes with it; children that it has made do not. */
+static void
+prepared_end(void)
+{
+	if (prepared.pidfd != -1)
+		(void)syscall(
+		    SYS_pidfd_send_signal, prepared.pidfd, SIGKILL, NULL, 0);
+	close_fd(&prepared.pidfd);
+	close_fd(&prepared.control);
+}
+
+/* In a forked copy of this process: it may make one of its own. */
+static void
+prepared_forget(void)
+{
+	close_fd(&prepared.pidfd);
+	close_fd(&prepared.control);
+	(void)pthread_mutex_init(&prepared.lock, NULL);
+}
+
+/*
+ * What this thread may do and where it is, as far as the kernel lets a child
+ * inherit it: ids, groups, capabilities, namespaces.
+ */
+static int
+standing_of(struct buffer *standing)
+{
+	struct {
+		uid_t uid[3];
+		gid_t gid[3];
+		unsigned caps[6];
+		int securebits;
+		int groups;
+		unsigned char bounding[CAPS_MAX], ambient[CAPS_MAX];
+		unsigned char ns[GONS_NTYPES][24];
+	} now_is;
+	unsigned head[2] = { 0x20080522, 0 };
+	size_t len;
+	int i;
+
+	memset(&now_is, 0, sizeof(now_is));
+	if (getresuid(&now_is.uid[0], &now_is.uid[1], &now_is.uid[2]) == -1 ||
+	    getresgid(&now_is.gid[0], &now_is.gid[1], &now_is.gid[2]) == -1 ||
+	    syscall(SYS_capget, head, now_is.caps) == -1 ||
+	    (now_is.groups = getgroups(0, NULL)) == -1)
+		return errno;
+	now_is.securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	for (i = 0; i < CAPS_MAX; i++) {
+		int r = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
+
+		if (r == -1)
+			break;
+		now_is.bounding[i] = (unsigned char)r;
+		now_is.ambient[i] = (unsigned char)prctl(
+		    PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0);
+	}
+	for (i = 0; i < GONS_NTYPES; i++)
+		standing_ns(i, now_is.ns[i]);
+	len = sizeof(now_is) + (size_t)now_is.groups * sizeof(gid_t);
+	if ((standing->data = malloc(len)) == NULL)
+		return ENOMEM;
+	memcpy(standing->data, &now_is, sizeof(now_is));
+	standing->len = len;
+	if (now_is.groups > 0 &&
+	    getgroups(now_is.groups,
+		(gid_t *)(void *)(standing->data + sizeof(now_is))) !=
+		now_is.groups)
+		return errno;
+	return 0;
+}
+
+/* Of a type that has another for children, that one; nothing without /proc. */
+static void
+standing_ns(int type, unsigned char *id)
+{
+	char path[64];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "/proc/thread-self/ns/%s%s",
+	    gons_type_name(type),
+	    type == GONS_PID || type == GONS_TIME ? "_for_children" : "");
+	if (stat(path, &st) == -1)
+		return;
+	memcpy(id, &st.st_dev, sizeof(st.st_dev));
+	memcpy(id + sizeof(st.st_dev), &st.st_ino, sizeof(st.st_ino));
+}
+
+/*
+ * Every descriptor that the library makes has a number above the standard
+ * ones: those may be closed in the host, but they are not the library's.
+ */
+static int
+open_channels(
+    struct gons_reexec *req, struct launch *launch, struct gons__action *what)
+{
+	int errnum;
+
+	what->flags = req->flags;
+	errnum = open_stdio(req, launch, what);
+	if (errnum == 0)
+		errnum = open_socket(SOCK_SEQPACKET, &req->fd[SRC_CONTROL],
+		    &what->fd[GONS__FD_CONTROL]);
+	if (errnum == 0)
+		errnum = executable(req, &launch->exe);
+	if (errnum == 0 && (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0) {
+		what->fd[GONS__FD_HOST] =
+		    high((int)syscall(SYS_pidfd_open, getpid(), 0));
+		if (what->fd[GONS__FD_HOST] == -1)
+			errnum = errno;
+	}
+	if (errnum == 0) {
+		int cov[2] = { -1, -1 };
+
+		req->cov = gons__cov_new(cov);
+		what->fd[GONS__FD_COVERAGE] = cov[0];
+		what->fd[GONS__FD_PROFILE] = cov[1];
+	}
+	return errnum;
+}
+
+/*
+ * With GONS_REEXEC_REPLY what the child prints anywhere goes where its
+ * stderr goes.  A closed stderr cannot be passed on: what comes is dropped.
+ */
+static int
+open_stdio(
+    struct gons_reexec *req, struct launch *launch, struct gons__action *what)
+{
+	int errnum, pass, reply = (req->flags & GONS_REEXEC_REPLY) != 0;
+
+	pass = (req->flags & GONS_REEXEC_STDERR_PASS) != 0 &&
+	       fcntl(STDERR_FILENO, F_GETFD) != -1;
+	if ((errnum = param_fd(req, &launch->stdio[0])) != 0)
+		return errnum;
+	if (pass)
+		launch->stdio[2] = dup_high(STDERR_FILENO);
+	else if ((errnum = open_pipe(&req->fd[SRC_ERR], &launch->stdio[2])) !=
+		 0)
+		return errnum;
+	if (launch->stdio[2] == -1)
+		return errno;
+	if (!reply)
+		return open_pipe(&req->fd[SRC_OUT], &launch->stdio[1]);
+	if ((launch->stdio[1] = dup_high(launch->stdio[2])) == -1)
+		return errno;
+	return open_socket(
+	    SOCK_STREAM, &req->fd[SRC_OUT], &what->fd[GONS__FD_REPLY]);
+}
+
+static int
+open_socket(int type, int *ours, int *theirs)
+{
+	int fd[2];
+
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fd) == -1)
+		return errno;
+	*ours = high(fd[0]);
+	*theirs = high(fd[1]);
+	return *ours == -1 || *theirs == -1 ? EMFILE : 0;
+}
+
+static int
+open_pipe(int *ours, int *theirs)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) == -1)
+		return errno;
+	*ours = high(fd[0]);
+	*theirs = high(fd[1]);
+	if (*ours == -1 || *theirs == -1)
+		return EMFILE;
+	return fcntl(*ours, F_SETFL, O_NONBLOCK) == -1 ? errno : 0;
+}
+
+/* Complete before the child runs, and nobody can change it any more. */
+static int
+param_fd(const struct gons_reexec *req, int *fd)
+{
+	int errnum;
+
+	if ((*fd = memory_fd("gons-param", MFD_NOEXEC_SEAL)) == -1)
+		return errno;
+	errnum = write_all(*fd, req->param, req->paramlen);
+	if (errnum == 0 && lseek(*fd, 0, SEEK_SET) == -1)
+		errnum = errno;
+	return errnum != 0 ? errnum : seal(*fd);
+}
+
+/* flag: of Linux 6.3, done without by those before it. */
+static int
+memory_fd(const char *name, unsigned flag)
+{
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd;
+
+	fd = memfd_create(name, flags | flag);
+	if (fd == -1 && errno == EINVAL)
+		fd = memfd_create(name, flags);
+	return high(fd);
+}
+
+static int
+write_all(int fd, const void *buf, size_t len)
+{
+	const char *p = buf;
+	int plain = 0;
+	ssize_t n;
+
+	while (len > 0) {
+		n = plain ? write(fd, p, len) : send(fd, p, len, MSG_NOSIGNAL);
+		if (n == -1 && errno == ENOTSOCK && !plain)
+			plain = 1;
+		else if (n == -1 && errno != EINTR)
+			return errno;
+		else if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int
+seal(int fd)
+{
+	int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+	return fcntl(fd, F_ADD_SEALS, seals) == -1 ? errno : 0;
+}
+
+static int
+executable(const struct gons_reexec *req, int *exe)
+{
+	if ((req->flags & GONS_REEXEC_SEALED) != 0)
+		return sealed_copy(exe);
+	*exe = self.exe;
+	return 0;
+}
+
+/* Made once; of two threads that make it at the same time one is too many. */
+static int
+sealed_copy(int *exe)
+{
+	int errnum, expected = -1, fd;
+
+	*exe = __atomic_load_n(&self.sealed, __ATOMIC_ACQUIRE);
+	if (*exe != -1)
+		return 0;
+	if ((fd = memory_fd("gons-program", MFD_EXEC)) == -1)
+		return errno;
+	errnum = copy_file(self.exe, fd);
+	if (errnum == 0)
+		errnum = seal(fd);
+	if (errnum != 0) {
+		(void)close(fd);
+		return errnum;
+	}
+	if (!__atomic_compare_exchange_n(&self.sealed, &expected, fd, 0,
+		__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		(void)close(fd);
+	*exe = __atomic_load_n(&self.sealed, __ATOMIC_ACQUIRE);
+	return 0;
+}
+
+static int
+copy_file(int from, int to)
+{
+	struct stat st;
+	off_t offset = 0;
+	ssize_t n;
+
+	if (fstat(from, &st) == -1)
+		return errno;
+	while (offset < st.st_size) {
+		n = sendfile(to, from, &offset, (size_t)(st.st_size - offset));
+		if (n == 0)
+			return EIO;
+		if (n == -1 && errno != EINTR)
+			return errno;
+	}
+	return 0;
+}
+
+/* What is not on this list is closed in the child. */
+static int
+build_fds(const struct gons_reexec *req, struct launch *launch,
+    const struct gons__action *what)
+{
+	size_t i, n = 0, unique;
+	int *fds;
+
+	fds = malloc((req->nkeep + req->nrefs + GONS__NFDS + 2) * sizeof(*fds));
+	if (fds == NULL)
+		return ENOMEM;
+	fds[n++] = launch->exe;
+	for (i = 0; i < req->nkeep; i++)
+		fds[n++] = req->keep[i];
+	for (i = 0; i < req->nrefs; i++)
+		if (req->ref[i].fd != -1)
+			fds[n++] = req->ref[i].fd;
+	if (req->target != -1)
+		fds[n++] = req->target;
+	for (i = 0; i < GONS__NFDS; i++)
+		if (what->fd[i] != -1)
+			fds[n++] = what->fd[i];
+	qsort(fds, n, sizeof(*fds), compare_fds);
+	for (i = unique = 1; i < n; i++)
+		if (fds[i] != fds[i - 1])
+			fds[unique++] = fds[i];
+	launch->fds = fds;
+	launch->nfds = unique;
+	return 0;
+}
+
+static int
+compare_fds(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/*
+ * The parent's environment less every gons_ variable, what was set on the
+ * request, and what start-up in the child has to know.
+ */
+static int
+build_env(const struct gons_reexec *req, struct launch *launch,
+    const struct gons__action *what)
+{
+	size_t i, n = 0;
+	char **e;
+
+	for (e = environ; e != NULL && *e != NULL; e++)
+		n++;
+	launch->argv = calloc(2, sizeof(*launch->argv));
+	launch->envp =
+	    calloc(n + req->nenv + GONS_NTYPES + 4, sizeof(*launch->envp));
+	if (launch->argv == NULL || launch->envp == NULL)
+		return ENOMEM;
+	launch->argv[0] = self.argv0;
+	n = 0;
+	if (build_own(req, launch->envp, &n, what) != 0)
+		return ENOMEM;
+	for (i = 0; i < req->nenv; i++)
+		if (strchr(req->env[i], '=') != NULL)
+			launch->envp[n++] = req->env[i];
+	for (e = environ; e != NULL && *e != NULL; e++)
+		if (strncmp(*e, "gons_", 5) != 0 && !overridden(req, *e))
+			launch->envp[n++] = *e;
+	return 0;
+}
+
+/*
+ * These are malloc'ed, as many as come before the first other; their number
+ * is even, see consume() in status.c.
+ */
+static int
+build_own(const struct gons_reexec *req, char **env, size_t *n,
+    const struct gons__action *what)
+{
+	char number[GONS__NFDS][16];
+	unsigned i;
+
+	if (req->target != -1 &&
+	    (env[(*n)++] = format("gons_target=fd:%d", req->target)) == NULL)
+		return ENOMEM;
+	for (i = 0; i < req->nrefs; i++) {
+		const struct reference *r = &req->ref[i];
+		const char *name = gons_type_name(r->type);
+
+		env[*n] = r->path != NULL
+			      ? format("gons_%s=%s", name, r->path)
+			      : format("gons_%s=fd:%d", name, r->fd);
+		if (env[(*n)++] == NULL)
+			return ENOMEM;
+	}
+	if ((req->nrefs > 0 || (req->target != -1 && req->target_types != 0)) &&
+	    build_order(req, &env[(*n)++]) != 0)
+		return ENOMEM;
+	for (i = 0; i < GONS__NFDS; i++) {
+		number[i][0] = '\0';
+		if (what->fd[i] != -1)
+			(void)snprintf(
+			    number[i], sizeof(number[i]), "%d", what->fd[i]);
+	}
+	do
+		env[*n] = format("gons_reexec_action=%u:%s,%s,%s,%s,%s:%s",
+		    what->flags, number[0], number[1], number[2], number[3],
+		    number[4], req->action);
+	while (env[(*n)++] != NULL && *n % 2 != 0);
+	return env[*n - 1] == NULL ? ENOMEM : 0;
+}
+
+static int
+build_order(const struct gons_reexec *req, char **env)
+{
+	struct gons_order order;
+	char text[128];
+	unsigned i, n = 0;
+
+	memset(&order, 0, sizeof(order));
+	for (i = 0; i < req->nrefs; i++, n++) {
+		order.step[n].type = req->ref[i].type;
+		order.step[n].early = req->ref[i].early;
+	}
+	for (i = 0; req->target != -1 && i < GONS_NTYPES; i++)
+		if ((req->target_types & GONS_BIT(i)) != 0)
+			order.step[n++].type = (int)i;
+	order.nsteps = n;
+	(void)gons_order_format(&order, text, sizeof(text));
+	*env = format("gons_order=%s",
+	    req->order != NULL && req->target == -1 ? req->order : text);
+	return *env == NULL ? ENOMEM : 0;
+}
+
+static int
+overridden(const struct gons_reexec *req, const char *entry)
+{
+	size_t i;
+
+	return req->nenv > 0 && env_index(req, entry, strcspn(entry, "="), &i);
+}
+
+/*
+ * The child shares this process's memory until it executes, so that its start
+ * costs the same however large the host is; this thread waits meanwhile.  No
+ * handler of the host may run there, hence all signals are blocked.
+ */
+static int
+spawn(struct gons_reexec *req, struct launch *launch)
+{
+	char stack[STACK] __attribute__((aligned(16)));
+	unsigned char all[SIGSET_BYTES], old[SIGSET_BYTES];
+	int errnum, pidfd = -1;
+
+	memset(all, 0xff, sizeof(all));
+	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, old, sizeof(all));
+	req->pid = clone(child_exec, stack + sizeof(stack),
+	    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, launch, &pidfd,
+	    NULL, NULL);
+	errnum = req->pid == -1 ? errno : launch->errnum;
+	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, sizeof(old));
+	if (pidfd != -1)
+		req->fd[SRC_PIDFD] = high(pidfd);
+	if (req->pid != -1 && errnum != 0)
+		while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
+			continue;
+	return errnum;
+}
+
+/*
+ * In the parent's memory: system calls and local variables only, and errno,
+ * which is the waiting thread's.  execveat(2) as a raw call: the coverage run
+ * time of gcc would otherwise write the parent's data here.
+ */
+static int
+child_exec(void *arg)
+{
+	struct launch *launch = arg;
+	unsigned char none[SIGSET_BYTES] = { 0 };
+	size_t i;
+	int fd;
+
+	child_signals();
+	for (fd = 0; fd < 3; fd++)
+		if (syscall(SYS_dup3, launch->stdio[fd], fd, 0) == -1)
+			goto failed;
+	child_close(launch);
+	for (i = 0; i < launch->nfds; i++)
+		if (launch->fds[i] != launch->exe &&
+		    syscall(SYS_fcntl, launch->fds[i], F_SETFD, 0) == -1)
+			goto failed;
+	(void)syscall(
+	    SYS_rt_sigprocmask, SIG_SETMASK, none, NULL, sizeof(none));
+	(void)syscall(SYS_execveat, launch->exe, "", launch->argv, launch->envp,
+	    AT_EMPTY_PATH);
+failed:
+	launch->errnum = errno;
+	(void)syscall(SYS_exit_group, 127);
+	return 127;
+}
+
+/* SIG_DFL, no flags, an empty mask: all zero in the kernel's structure. */
+static void
+child_signals(void)
+{
+	unsigned long action[16] = { 0 };
+	int signo;
+
+	for (signo = 1; signo <= SIGNALS; signo++)
+		if (signo != SIGKILL && signo != SIGSTOP)
+			(void)syscall(SYS_rt_sigaction, signo, action, NULL,
+			    SIGSET_BYTES);
+}
+
+static void
+child_close(const struct launch *launch)
+{
+	unsigned from = STDERR_FILENO + 1, fd;
+	size_t i;
+
+	for (i = 0; i < launch->nfds; i++) {
+		fd = (unsigned)launch->fds[i];
+		if (fd > from)
+			close_between(from, fd - 1);
+		from = fd + 1;
+	}
+	close_between(from, UINT_MAX);
+}
+
+static void
+close_between(unsigned first, unsigned last)
+{
+	if (syscall(SYS_close_range, first, last, 0) == -1)
+		close_listed(first, last);
+}
+
+/* Before Linux 5.9: by /proc, or one by one as far as there can be any. */
+static void
+close_listed(unsigned first, unsigned last)
+{
+	struct rlimit limit;
+	unsigned fd, most = 1u << 20;
+
+	if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 &&
+	    limit.rlim_max < most)
+		most = (unsigned)limit.rlim_max;
+	for (fd = first; fd <= last && fd < most; fd++)
+		(void)syscall(SYS_close, fd);
+}
+
+/* What has become the child's, and the memory. */
+static void
+close_launch(struct launch *launch, struct gons__action *what)
+{
+	size_t n;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		close_fd(&launch->stdio[i]);
+	for (i = 0; i < GONS__NFDS; i++)
+		if (i != GONS__FD_COVERAGE && i != GONS__FD_PROFILE)
+			close_fd(&what->fd[i]);
+	for (n = 0; launch->envp != NULL && launch->envp[n] != NULL; n++) {
+		if (strncmp(launch->envp[n], "gons_", 5) != 0)
+			break;
+		free(launch->envp[n]);
+	}
+	free(launch->envp);
+	free(launch->argv);
+	free(launch->fds);
+}
+
+static int
+watch(struct gons_reexec *req)
+{
+	int i, errnum;
+
+	for (i = 0; i < NSRCS; i++)
+		if (req->fd[i] != -1 && i != SRC_TIMER &&
+		    (errnum = watch_fd(req, (enum source)i)) != 0)
+			return errnum;
+	if (req->timeout != -1 && !req->retried)
+		req->timeout_at = now() + req->timeout;
+	return set_timer(req);
+}
+
+static int
+watch_fd(struct gons_reexec *req, enum source source)
+{
+	struct epoll_event event;
+
+	memset(&event, 0, sizeof(event));
+	event.events = EPOLLIN;
+	event.data.u32 = source;
+	return epoll_ctl(req->epoll, EPOLL_CTL_ADD, req->fd[source], &event) ==
+		       -1
+		   ? errno
+		   : 0;
+}
+
+int
+gons_reexec_fd(const struct gons_reexec *req)
+{
+	return req->epoll;
+}
+
+int
+gons_reexec_wait(struct gons_reexec *req)
+{
+	struct pollfd p;
+	int r;
+
+	while ((r = gons_reexec_step(req)) == 0) {
+		p.fd = req->epoll;
+		p.events = POLLIN;
+		if (poll(&p, 1, -1) == -1 && errno != EINTR && errno != EAGAIN)
+			return -1;
+	}
+	return r == 1 ? 0 : -1;
+}
+
+int
+gons_reexec_step(struct gons_reexec *req)
+{
+	struct epoll_event event[NSRCS];
+	int n;
+
+	if (req->state == RUNNING && req->owner != getpid()) {
+		errno = ECHILD;
+		return -1;
+	}
+	if (req->state == RUNNING) {
+		n = epoll_wait(req->epoll, event, NSRCS, 0);
+		work(req, event, n);
+	}
+	if (req->state == RUNNING)
+		return 0;
+	if (req->state == IDLE && req->failure == GONS_FAIL_NONE) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (req->failure == GONS_FAIL_NONE)
+		return 1;
+	errno = req->errnum;
+	return -1;
+}
+
+int
+gons_reexec_kill(struct gons_reexec *req)
+{
+	if (req->state != RUNNING) {
+		errno = ESRCH;
+		return -1;
+	}
+	if (req->owner != getpid()) {
+		errno = ECHILD;
+		return -1;
+	}
+	stop(req, BY_KILL);
+	return 0;
+}
+
+/*
+ * What the child said is read before its end is looked at: who knows that it
+ * has ended knows all that it said.
+ */
+static void
+work(struct gons_reexec *req, const struct epoll_event *event, int n)
+{
+	uint64_t expirations;
+	unsigned ready = 0;
+	int i;
+
+	for (i = 0; i < n; i++)
+		ready |= 1u << event[i].data.u32;
+	if ((ready & 1u << SRC_TIMER) != 0) {
+		(void)read(
+		    req->fd[SRC_TIMER], &expirations, sizeof(expirations));
+		req->timer_at = -1;
+	}
+	if (is_prepared(req)) {
+		read_control(req);
+		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
+		not_taken(req);
+	} else if ((ready & 1u << SRC_PIDFD) != 0 || req->fd[SRC_PIDFD] == -1) {
+		reap(req);
+	}
+	if (req->ended)
+		ready |= 1u << SRC_CONTROL | 1u << SRC_OUT | 1u << SRC_ERR;
+	if ((ready & 1u << SRC_CONTROL) != 0)
+		read_control(req);
+	if ((ready & 1u << SRC_ERR) != 0)
+		read_err(req);
+	if ((ready & 1u << SRC_OUT) != 0)
+		read_out(req);
+	look_at_clock(req);
+	if (over(req))
+		finish(req);
+	else
+		(void)set_timer(req);
+}
+
+static void
+read_out(struct gons_reexec *req)
+{
+	int i;
+
+	for (i = 0; i < READS && req->fd[SRC_OUT] != -1; i++)
+		if (!read_piece(req))
+			break;
+}
+
+/* Returns 0 when there is nothing more to read now. */
+static int
+read_piece(struct gons_reexec *req)
+{
+	struct buffer *out = &req->out;
+	char dropped[CHUNK];
+	size_t room = sizeof(dropped);
+	char *to = dropped;
+	ssize_t n;
+
+	if (!req->finished) {
+		if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+		    req->nhead < sizeof(req->head))
+			return read_head(req);
+		if (reserve(out, req->maxresult + 1) != 0) {
+			out_of_bounds(req, ENOMEM);
+			return 0;
+		}
+		to = out->data + out->len;
+		room = out->size - out->len - 1;
+	}
+	n = read(req->fd[SRC_OUT], to, room);
+	if (n == -1)
+		return errno == EINTR;
+	if (n == 0) {
+		unwatch(req, SRC_OUT);
+		if (!req->finished)
+			take(req, 0);
+	} else if (!req->finished) {
+		take(req, (size_t)n);
+	}
+	return n > 0;
+}
+
+/* The length that precedes a reply, the most significant byte first. */
+static int
+read_head(struct gons_reexec *req)
+{
+	ssize_t n;
+
+	n = read(req->fd[SRC_OUT], req->head + req->nhead,
+	    sizeof(req->head) - req->nhead);
+	if (n == -1)
+		return errno == EINTR;
+	if (n == 0) {
+		unwatch(req, SRC_OUT);
+		complete(req);
+		return 0;
+	}
+	req->nhead += (size_t)n;
+	if (req->nhead < sizeof(req->head))
+		return 1;
+	if (reply_length(req) > req->maxresult)
+		out_of_bounds(req, EMSGSIZE);
+	else
+		take(req, 0);
+	return 1;
+}
+
+/* n bytes have come to the result, 0: its end or its beginning. */
+static void
+take(struct gons_reexec *req, size_t n)
+{
+	struct buffer *out = &req->out;
+	int r = 0;
+
+	out->len += n;
+	if (out->len > req->maxresult) {
+		n -= out->len - req->maxresult;
+		out->len = req->maxresult;
+		out_of_bounds(req, EMSGSIZE);
+	}
+	if (out->data != NULL)
+		out->data[out->len] = '\0';
+	if (req->complete != NULL && (n > 0 || req->fd[SRC_OUT] == -1))
+		r = req->complete(req->complete_state,
+		    n > 0 ? out->data + out->len - n : "", n);
+	if (r == -1)
+		req->rejected = 1;
+	if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+	    out->len >= reply_length(req))
+		r = 1;
+	if (r != 0 || req->fd[SRC_OUT] == -1)
+		complete(req);
+}
+
+/* Nothing more is wanted from the child: it has its grace period to exit. */
+static void
+complete(struct gons_reexec *req)
+{
+	if (!req->finished && req->grace_at == -1)
+		req->grace_at = now() + req->grace;
+	req->finished = 1;
+}
+
+static void
+out_of_bounds(struct gons_reexec *req, int errnum)
+{
+	req->finished = 1;
+	req->errnum = errnum;
+	stop(req, BY_SIZE);
+}
+
+static void
+read_err(struct gons_reexec *req)
+{
+	struct buffer *err = &req->err;
+	char dropped[CHUNK], *to;
+	size_t room;
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < READS && req->fd[SRC_ERR] != -1; i++) {
+		to = dropped;
+		room = sizeof(dropped);
+		if (err->len < STDERR_MAX && reserve(err, STDERR_MAX) == 0) {
+			to = err->data + err->len;
+			room = err->size - err->len - 1;
+		}
+		n = read(req->fd[SRC_ERR], to, room);
+		if (n == -1 && errno != EINTR)
+			break;
+		if (n == 0)
+			unwatch(req, SRC_ERR);
+		if (n > 0 && to != dropped)
+			err->len += (size_t)n;
+	}
+}
+
+static void
+read_control(struct gons_reexec *req)
+{
+	struct message message;
+	int fd, i;
+	size_t n;
+
+	for (i = 0; i < READS && req->fd[SRC_CONTROL] != -1; i++) {
+		fd = -1;
+		n = receive(req->fd[SRC_CONTROL], &message, &fd,
+		    is_prepared(req) ? 1 : 0);
+		if (n == 0)
+			break;
+		if (n == (size_t)-1)
+			unwatch(req, SRC_CONTROL);
+		else
+			heed(req, &message, n, &fd);
+		close_fd(&fd);
+	}
+}
+
+/* The child may say anything: it is believed as far as it speaks of itself. */
+static void
+heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
+{
+	switch (message->kind) {
+	case MSG_REACHED:
+		req->reached = 1;
+		req->supervised = message->value;
+		break;
+	case MSG_STATUS:
+		req->told = 1;
+		req->told_status = message->value & 0xffff;
+		break;
+	case MSG_REAPED:
+		req->reaped = 1;
+		req->reaped_status = message->value & 0xffff;
+		break;
+	case MSG_PIDFD:
+		if (*fd != -1 && req->fd[SRC_PIDFD] == -1 && !req->exited)
+			taken(req, fd);
+		break;
+	case MSG_STARTUP:
+		if (n < sizeof(*message))
+			break;
+		/* FALLTHROUGH */
+	case MSG_UNKNOWN:
+	case MSG_FORK:
+	case MSG_LOST:
+		req->startup = 1;
+		req->start = *message;
+		break;
+	default:
+		break;
+	}
+}
+
+/* A prepared child has the request; it may be wanted no more by now. */
+static void
+taken(struct gons_reexec *req, int *fd)
+{
+	req->fd[SRC_PIDFD] = high(*fd);
+	*fd = -1;
+	if (req->fd[SRC_PIDFD] == -1 || watch_fd(req, SRC_PIDFD) != 0)
+		stop(req, BY_KILL);
+	else if (req->cause != BY_NOBODY)
+		send_kill(req);
+}
+
+static int
+is_prepared(const struct gons_reexec *req)
+{
+	return (req->flags & GONS_REEXEC_PREPARED) != 0;
+}
+
+/* A prepared child's status is told by its parent. */
+static void
+reap_prepared(struct gons_reexec *req, int gone)
+{
+	if (gone && !req->exited) {
+		req->exited = 1;
+		unwatch(req, SRC_PIDFD);
+		req->taken_at = now() + STOP_TIME;
+	}
+	if (!req->exited || req->ended)
+		return;
+	if (!req->reaped && req->fd[SRC_CONTROL] != -1 && now() < req->taken_at)
+		return;
+	req->ended = 1;
+	if (req->reaped)
+		req->status = req->reaped_status;
+	if (req->grace_at == -1)
+		req->grace_at = now() + req->grace;
+}
+
+/*
+ * A request that no prepared child has taken goes to another prepared
+ * process, once; unless it is not wanted any more.
+ */
+static void
+not_taken(struct gons_reexec *req)
+{
+	int errnum = EPROTO;
+
+	if (req->ended || req->exited || req->fd[SRC_PIDFD] != -1 ||
+	    (req->fd[SRC_CONTROL] != -1 && now() < req->taken_at))
+		return;
+	if (req->fd[SRC_CONTROL] != -1) {
+		(void)pthread_mutex_lock(&prepared.lock);
+		prepared_end();
+		(void)pthread_mutex_unlock(&prepared.lock);
+		errnum = ETIMEDOUT;
+	}
+	unwatch(req, SRC_CONTROL);
+	unwatch(req, SRC_OUT);
+	unwatch(req, SRC_ERR);
+	gons__cov_collect(req->cov);
+	req->cov = NULL;
+	if (req->cause == BY_NOBODY && !req->retried && !req->startup) {
+		req->retried = 1;
+		req->finished = 0;
+		req->grace_at = -1;
+		if ((errnum = begin(req)) == 0)
+			return;
+	}
+	req->ended = 1;
+	if (req->cause == BY_NOBODY && !req->startup) {
+		req->startup = 1;
+		req->start.kind = MSG_LOST;
+		req->start.value = errnum;
+	}
+}
+
+static void
+reap(struct gons_reexec *req)
+{
+	siginfo_t info;
+	int r;
+
+	if (req->ended)
+		return;
+	info.si_pid = 0;
+	r = (int)syscall(SYS_waitid,
+	    req->fd[SRC_PIDFD] != -1 ? ID_PIDFD : (int)P_PID,
+	    req->fd[SRC_PIDFD] != -1 ? req->fd[SRC_PIDFD] : req->pid, &info,
+	    WEXITED | WNOHANG, NULL);
+	if (r == -1 && errno == EINTR)
+		return;
+	if (r == 0 && info.si_pid == 0)
+		return;
+	req->ended = 1;
+	if (r == -1)
+		req->status = -1; /* the host has collected it */
+	else if (info.si_code == CLD_EXITED)
+		req->status = (info.si_status & 0xff) << 8;
+	else
+		req->status =
+		    info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+	unwatch(req, SRC_PIDFD);
+	if (req->grace_at == -1)
+		req->grace_at = now() + req->grace;
+}
+
+/* What time has run out; a result that is complete is never too late. */
+static void
+look_at_clock(struct gons_reexec *req)
+{
+	int64_t t;
+
+	if (req->ended || req->exited ||
+	    (req->timeout_at == -1 && req->grace_at == -1 &&
+		req->stop_at == -1))
+		return;
+	t = now();
+	if (req->stop_at != -1 && t >= req->stop_at) {
+		req->stop_at = -1;
+		kill_child(req);
+	}
+	if (req->timeout_at != -1 && t >= req->timeout_at)
+		stop(req, req->finished ? BY_GRACE : BY_TIMEOUT);
+	if (req->grace_at != -1 && t >= req->grace_at)
+		stop(req, BY_GRACE);
+}
+
+/*
+ * Who has nothing to say any more may still have coverage data to write.
+ */
+static void
+stop(struct gons_reexec *req, enum cause cause)
+{
+	if (req->cause != BY_NOBODY &&
+	    !(req->cause == BY_GRACE && cause == BY_KILL))
+		return;
+	req->cause = cause;
+	if (req->ended || req->exited || req->killed)
+		return;
+	if (cause == BY_GRACE && req->cov != NULL) {
+		(void)send_signal(req, SIGTERM);
+		req->stop_at = now() + STOP_TIME;
+		return;
+	}
+	send_kill(req);
+}
+
+/*
+ * A supervisor has to kill its action first: what it may do, this process may
+ * not be able to do.  If it does not, being still in start-up or stopped, it
+ * is killed itself.
+ */
+static void
+send_kill(struct gons_reexec *req)
+{
+	struct message message;
+	int i, supervised = req->supervised || req->target != -1 ||
+			    (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0;
+	unsigned u;
+
+	if (is_prepared(req) && req->fd[SRC_PIDFD] == -1)
+		return; /* not yet: see taken() */
+	for (u = 0; u < req->nrefs; u++)
+		if (req->ref[u].type == GONS_PID)
+			supervised = 1;
+	if (req->fd[SRC_CONTROL] == -1 || !supervised) {
+		kill_child(req);
+		return;
+	}
+	message.kind = MSG_KILL;
+	message.value = 0;
+	for (i = 0; i < 3; i++)
+		if (send(req->fd[SRC_CONTROL], &message, MESSAGE_SHORT,
+			MSG_NOSIGNAL | MSG_DONTWAIT) != -1 ||
+		    errno != EINTR)
+			break;
+	(void)send_signal(req, SIGCONT);
+	req->stop_at = now() + STOP_TIME;
+}
+
+/*
+ * A child that has become another user's may be out of reach.  It is not
+ * waited for then.
+ */
+static void
+kill_child(struct gons_reexec *req)
+{
+	req->killed = 1;
+	if (send_signal(req, SIGKILL) == -1 && errno == EPERM)
+		req->ended = 1;
+}
+
+static int
+send_signal(const struct gons_reexec *req, int signo)
+{
+	if (req->fd[SRC_PIDFD] != -1)
+		return (int)syscall(
+		    SYS_pidfd_send_signal, req->fd[SRC_PIDFD], signo, NULL, 0);
+	if (req->pid > 0)
+		return kill(req->pid, signo);
+	errno = ESRCH;
+	return -1;
+}
+
+/*
+ * Its end is awaited in any case.  Then somebody else may hold its pipes:
+ * after the grace period, or when it was stopped, that is no reason to wait.
+ */
+static int
+over(const struct gons_reexec *req)
+{
+	if (!req->ended)
+		return 0;
+	if (req->cause != BY_NOBODY)
+		return 1;
+	if ((req->finished || req->fd[SRC_OUT] == -1) && req->fd[SRC_ERR] == -1)
+		return 1;
+	return now() >= sooner(req->grace_at, req->timeout_at);
+}
+
+static void
+finish(struct gons_reexec *req)
+{
+	if (req->out.data == NULL)
+		(void)reserve(&req->out, 1);
+	if (req->out.data != NULL)
+		req->out.data[req->out.len] = '\0';
+	if (req->status == -1 && req->told)
+		req->status = req->told_status;
+	req->state = DONE;
+	release(req);
+	judge(req);
+}
+
+/*
+ * The table of gons_reexec(3), from the top: the first line that holds is
+ * what the run failed of.
+ */
+static void
+judge(struct gons_reexec *req)
+{
+	int errnum = req->errnum;
+
+	req->errnum = 0;
+	if (req->startup || (!req->reached && req->cause == BY_NOBODY)) {
+		judge_start(req);
+	} else if (req->cause == BY_TIMEOUT) {
+		say(req, GONS_FAIL_TIMEOUT, ETIMEDOUT,
+		    "timed out after %d ms%s", req->timeout,
+		    req->reached ? "" : ", before gons_reexec_check()");
+	} else if (req->cause == BY_KILL) {
+		say(req, GONS_FAIL_KILLED, ECANCELED,
+		    "killed by gons_reexec_kill()");
+	} else if (req->cause == BY_SIZE && errnum == ENOMEM) {
+		say(req, GONS_FAIL_SIZE, ENOMEM, "no memory for the result");
+	} else if (req->cause == BY_SIZE) {
+		say(req, GONS_FAIL_SIZE, EMSGSIZE,
+		    "the result has more than %zu bytes", req->maxresult);
+	} else if (req->err.len > 0 &&
+		   (req->flags & GONS_REEXEC_STDERR_PASS) == 0) {
+		say(req, GONS_FAIL_STDERR, EIO, "failed");
+	} else if (req->rejected) {
+		say(req, GONS_FAIL_RESULT, EBADMSG,
+		    "the result does not decode%s%s",
+		    req->why != NULL ? ": " : "",
+		    req->why != NULL ? req->why : "");
+	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+		   !reply_is_whole(req)) {
+		say(req, GONS_FAIL_RESULT, EBADMSG,
+		    req->nhead == 0 ? "ended without a reply"
+				    : "ended in the middle of its reply");
+	} else {
+		judge_status(req);
+	}
+}
+
+static void
+judge_start(struct gons_reexec *req)
+{
+	const struct message *message = &req->start;
+	char text[4 * sizeof(message->error.what) + 512];
+	const char *why;
+
+	if (!req->startup) {
+		say(req, GONS_FAIL_START, EPROTO,
+		    "the child ended before gons_reexec_check()");
+		return;
+	}
+	switch (message->kind) {
+	case MSG_UNKNOWN:
+		say(req, GONS_FAIL_START, ENOENT,
+		    "not registered in the child when it called "
+		    "gons_reexec_check()");
+		break;
+	case MSG_LOST:
+		say(req, GONS_FAIL_START, message->value,
+		    "the prepared process did not take it: %s",
+		    strerror(message->value));
+		break;
+	case MSG_FORK:
+		say(req, GONS_FAIL_START, message->value,
+		    "no process can be made in the pid namespace: %s%s",
+		    strerror(message->value),
+		    message->value == ENOMEM
+			? " (its init process has ended, or memory is short)"
+			: "");
+		break;
+	default:
+		(void)gons_error_format(&message->error, text, sizeof(text));
+		why = gons__after(text, "gons: ");
+		say(req, GONS_FAIL_START,
+		    message->error.errnum > 0 ? message->error.errnum : EPROTO,
+		    "start-up failed: %s", why != NULL ? why : text);
+		break;
+	}
+}
+
+/* How it ended counts only if it ended by itself. */
+static void
+judge_status(struct gons_reexec *req)
+{
+	int status = req->status;
+
+	if (req->cause == BY_GRACE)
+		return;
+	if (status == -1)
+		say(req, GONS_FAIL_SIGNAL, ECHILD,
+		    "how it ended is not known: somebody else has collected "
+		    "its status");
+	else if (WIFSIGNALED(status))
+		say(req, GONS_FAIL_SIGNAL, EIO, "killed by signal %d (%s)",
+		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) != 0)
+		say(req, GONS_FAIL_EXIT, EIO, "exited with status %d",
+		    WEXITSTATUS(status));
+}
+
+static int
+reply_is_whole(const struct gons_reexec *req)
+{
+	return req->nhead == sizeof(req->head) &&
+	       req->out.len == reply_length(req);
+}
+
+/* The most significant byte comes first. */
+static uint64_t
+reply_length(const struct gons_reexec *req)
+{
+	uint64_t len = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(req->head); i++)
+		len = len << 8 | req->head[i];
+	return len;
+}
+
+static void
+say(struct gons_reexec *req, enum gons_failure failure, int errnum,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	req->failure = failure;
+	req->errnum = errnum;
+	va_start(ap, fmt);
+	set_error(req, fmt, ap);
+	va_end(ap);
+}
+
+/* The same before anything has run. */
+static int
+fail(struct gons_reexec *req, int errnum, const char *fmt, ...)
+{
+	va_list ap;
+
+	req->failure = GONS_FAIL_START;
+	req->errnum = errnum;
+	va_start(ap, fmt);
+	set_error(req, fmt, ap);
+	va_end(ap);
+	errno = errnum;
+	return -1;
+}
+
+/* A setting is not accepted: there is text, but no run that has failed. */
+static int
+refuse_setting(struct gons_reexec *req, int errnum, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_error(req, fmt, ap);
+	va_end(ap);
+	errno = errnum;
+	return -1;
+}
+
+/* The sentence, and the child's own words if it said any. */
+static void
+set_error(struct gons_reexec *req, const char *fmt, va_list ap)
+{
+	struct gons__text text = { NULL, 0, 0 };
+	size_t len = req->err.len;
+	char *sentence;
+	int round;
+
+	free(req->error);
+	req->error = NULL;
+	if ((sentence = vformat(fmt, ap)) == NULL)
+		return;
+	while (len > 0 && strchr(" \t\r\n", req->err.data[len - 1]) != NULL)
+		len--;
+	for (round = 0; round < 2; round++) {
+		text.len = 0;
+		gons__text_str(&text, "gons: action \"");
+		gons__text_safe(&text, req->action, strlen(req->action));
+		gons__text_str(&text, "\": ");
+		gons__text_safe(&text, sentence, strlen(sentence));
+		if (len > 0) {
+			gons__text_str(&text, ": ");
+			gons__text_safe(&text, req->err.data, len);
+		}
+		if (round == 0) {
+			text.size = text.len + 1;
+			text.buf = req->error = malloc(text.size);
+			if (req->error == NULL)
+				break;
+		}
+	}
+	if (req->error != NULL)
+		(void)gons__text_end(&text);
+	free(sentence);
+}
+
+static char *
+format(const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = vformat(fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+static char *
+vformat(const char *fmt, va_list ap)
+{
+	char *text;
+
+	return vasprintf(&text, fmt, ap) == -1 ? NULL : text;
+}
+
+const void *
+gons_reexec_result(const struct gons_reexec *req, size_t *len)
+{
+	if (len != NULL)
+		*len = req->out.len;
+	return req->out.data;
+}
+
+int
+gons_reexec_status(const struct gons_reexec *req)
+{
+	return req->state == DONE ? req->status : -1;
+}
+
+int
+gons_reexec_failure(const struct gons_reexec *req)
+{
+	return (int)req->failure;
+}
+
+const char *
+gons_reexec_error(const struct gons_reexec *req)
+{
+	return req->error;
+}
+
+/* What a run left behind in the request, before the next one or the end. */
+static void
+forget(struct gons_reexec *req)
+{
+	free(req->out.data);
+	free(req->err.data);
+	memset(&req->out, 0, sizeof(req->out));
+	memset(&req->err, 0, sizeof(req->err));
+	free(req->error);
+	free(req->why);
+	req->error = req->why = NULL;
+	req->failure = GONS_FAIL_NONE;
+	req->state = IDLE;
+	req->cause = BY_NOBODY;
+	req->timeout_at = req->grace_at = req->stop_at = req->timer_at = -1;
+	req->killed = req->reached = req->supervised = 0;
+	req->ended = req->told = req->finished = req->rejected = 0;
+	req->startup = 0;
+	req->retried = req->exited = req->reaped = 0;
+	req->pid = 0;
+	req->errnum = 0;
+	req->nhead = 0;
+	req->status = -1;
+}
+
+/*
+ * The descriptors of a run, and its coverage.  In a forked copy of the host
+ * they are closed and nothing else: epoll(7) would serve both.
+ */
+static void
+release(struct gons_reexec *req)
+{
+	int i;
+
+	for (i = 0; i < NSRCS; i++)
+		close_fd(&req->fd[i]);
+	close_fd(&req->epoll);
+	if (req->cov == NULL)
+		return;
+	if (req->state == RUNNING)
+		gons__cov_drop(req->cov);
+	else
+		gons__cov_collect(req->cov);
+	req->cov = NULL;
+}
+
+static void
+unwatch(struct gons_reexec *req, enum source source)
+{
+	if (req->fd[source] != -1)
+		(void)epoll_ctl(
+		    req->epoll, EPOLL_CTL_DEL, req->fd[source], NULL);
+	close_fd(&req->fd[source]);
+}
+
+static int
+busy(const struct gons_reexec *req)
+{
+	if (req->state != RUNNING)
+		return 0;
+	errno = EBUSY;
+	return 1;
+}
+
+/* Room for at least one byte and a NUL, as long as len is below max. */
+static int
+reserve(struct buffer *buffer, size_t max)
+{
+	size_t size = buffer->size;
+	char *data;
+
+	if (buffer->len + 1 < size)
+		return 0;
+	size = size == 0 ? CHUNK : size * 2;
+	if (size > max + 1)
+		size = max + 1;
+	if ((data = realloc(buffer->data, size)) == NULL)
+		return ENOMEM;
+	buffer->data = data;
+	buffer->size = size;
+	return 0;
+}
+
+/* Milliseconds of a clock that nobody sets. */
+static int64_t
+now(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The descriptor of the request becomes readable when time has run out. */
+static int
+set_timer(struct gons_reexec *req)
+{
+	struct itimerspec when;
+	int64_t at = next_time(req);
+	int errnum;
+
+	if (at == -1 || at == req->timer_at)
+		return 0;
+	if (req->fd[SRC_TIMER] == -1) {
+		req->fd[SRC_TIMER] = high(timerfd_create(
+		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+		if (req->fd[SRC_TIMER] == -1)
+			return errno;
+		if ((errnum = watch_fd(req, SRC_TIMER)) != 0)
+			return errnum;
+	}
+	memset(&when, 0, sizeof(when));
+	when.it_value.tv_sec = (time_t)(at / 1000);
+	when.it_value.tv_nsec = (long)(at % 1000) * 1000000 + 1;
+	if (timerfd_settime(
+		req->fd[SRC_TIMER], TFD_TIMER_ABSTIME, &when, NULL) == -1)
+		return errno;
+	req->timer_at = at;
+	return 0;
+}
+
+/* When to look at the clock again; -1: not for the sake of time. */
+static int64_t
+next_time(const struct gons_reexec *req)
+{
+	int64_t at = -1;
+
+	if (is_prepared(req)) {
+		if (req->fd[SRC_PIDFD] == -1 && !req->ended)
+			at = req->taken_at;
+	} else if (req->fd[SRC_PIDFD] == -1 && !req->ended) {
+		at = now() + TICK;
+	}
+	at = sooner(at, req->stop_at);
+	if (req->cause == BY_NOBODY) {
+		at = sooner(at, req->timeout_at);
+		at = sooner(at, req->grace_at);
+	}
+	return at;
+}
+
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	return a == -1 || (b != -1 && b < a) ? b : a;
+}
+
+static int
+dup_high(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+/* The same descriptor with a number above the standard ones; -1 for -1. */
+static int
+high(int fd)
+{
+	int copy, errnum;
+
+	if (fd == -1 || fd > STDERR_FILENO)
+		return fd;
+	copy = dup_high(fd);
+	errnum = errno;
+	(void)close(fd);
+	errno = errnum;
+	return copy;
+}
+
+static void
+close_fd(int *fd)
+{
+	int errnum = errno;
+
+	if (*fd != -1)
+		(void)close(*fd);
+	*fd = -1;
+	errno = errnum;
+}
