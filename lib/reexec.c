@@ -753,7 +753,6 @@ gons_reexec_free(struct gons_reexec *req)
 	}
 	release(req);
 	forget(req);
-	gons__reexec_attach(req, NULL, NULL);
 	for (i = 0; i < req->nrefs; i++) {
 		close_fd(&req->ref[i].fd);
 		free(req->ref[i].path);
@@ -1019,7 +1018,7 @@ gons_reexec_setflags(struct gons_reexec *req, unsigned flags)
 	return 0;
 }
 
-/* For libgons_json: something that lives as long as the request's outcome. */
+/* For libgons_json: what lives as long as the outcome of this run. */
 void
 gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 {
@@ -1029,12 +1028,33 @@ gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 	req->detach = detach;
 }
 
+void *
+gons__reexec_attached(const struct gons_reexec *req)
+{
+	return req->attached;
+}
+
 /* For libgons_json, in the callback of gons_reexec_setcomplete(): why -1. */
 void
 gons__reexec_reject(struct gons_reexec *req, const char *why)
 {
 	free(req->why);
 	req->why = strdup(why);
+}
+
+/*
+ * For libgons_json: the outcome is a failure after all; GONS_FAIL_NONE: it
+ * stays what it is, but the caller has asked for something impossible.
+ */
+int
+gons__reexec_fail(
+    struct gons_reexec *req, int failure, int errnum, const char *why)
+{
+	if (failure != GONS_FAIL_NONE) {
+		req->failure = (enum gons_failure)failure;
+		req->errnum = errnum;
+	}
+	return refuse_setting(req, errnum, "%s", why);
 }
 
 int
@@ -2061,6 +2081,8 @@ finish(struct gons_reexec *req)
 		req->status = req->told_status;
 	req->state = DONE;
 	release(req);
+	free(req->error); /* of something refused while it was running */
+	req->error = NULL;
 	judge(req);
 }
 
@@ -2309,6 +2331,7 @@ gons_reexec_error(const struct gons_reexec *req)
 static void
 forget(struct gons_reexec *req)
 {
+	gons__reexec_attach(req, NULL, NULL);
 	free(req->out.data);
 	free(req->err.data);
 	memset(&req->out, 0, sizeof(req->out));
