@@ -182,6 +182,7 @@ struct gons_reexec {
 	int status, told_status;
 	int finished; /* the result is complete */
 	int rejected; /* and does not decode */
+	int accepted; /* and does, says who was asked */
 	int startup; /* a message tells that it did not start */
 	struct message start; /* that message; the error at its end apart */
 	unsigned char head[8]; /* length of a reply */
@@ -363,6 +364,7 @@ static void read_out(struct gons_reexec *);
 static int read_piece(struct gons_reexec *);
 static int read_head(struct gons_reexec *);
 static void take(struct gons_reexec *, size_t);
+static int ask(struct gons_reexec *, const void *, size_t);
 static void complete(struct gons_reexec *);
 static void out_of_bounds(struct gons_reexec *, int);
 static void read_err(struct gons_reexec *);
@@ -1215,7 +1217,6 @@ gons_reexec_free(struct gons_reexec *req)
 	}
 	release(req);
 	forget(req);
-	gons__reexec_attach(req, NULL, NULL);
 	for (i = 0; i < req->nrefs; i++) {
 		close_fd(&req->ref[i].fd);
 		free(req->ref[i].path);
@@ -1478,7 +1479,7 @@ gons_reexec_setflags(struct gons_reexec *req, unsigned flags)
 	return 0;
 }
 
-/* For libgons_json: something that lives as long as the request's outcome. */
+/* For libgons_json: what lives as long as the outcome of this run. */
 void
 gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 {
@@ -1488,12 +1489,33 @@ gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 	req->detach = detach;
 }
 
+void *
+gons__reexec_attached(const struct gons_reexec *req)
+{
+	return req->attached;
+}
+
 /* For libgons_json, in the callback of gons_reexec_setcomplete(): why -1. */
 void
 gons__reexec_reject(struct gons_reexec *req, const char *why)
 {
 	free(req->why);
 	req->why = strdup(why);
+}
+
+/*
+ * For libgons_json: the outcome is a failure after all; GONS_FAIL_NONE: it
+ * stays what it is, but the caller has asked for something impossible.
+ */
+int
+gons__reexec_fail(
+    struct gons_reexec *req, int failure, int errnum, const char *why)
+{
+	if (failure != GONS_FAIL_NONE) {
+		req->failure = (enum gons_failure)failure;
+		req->errnum = errnum;
+	}
+	return refuse_setting(req, errnum, "%s", why);
 }
 
 int
@@ -2593,31 +2615,51 @@ read_head(struct gons_reexec *req)
 	return 1;
 }
 
-/* n bytes have come to the result, 0: its end or its beginning. */
+/*
+ * n bytes have come to the result, 0: its end or its beginning.  What follows
+ * a result that is complete is not too much, however it was cut into pieces.
+ */
 static void
 take(struct gons_reexec *req, size_t n)
 {
 	struct buffer *out = &req->out;
-	int r = 0;
+	int end, much, r = 0;
 
 	out->len += n;
-	if (out->len > req->maxresult) {
+	much = out->len > req->maxresult;
+	if (much) {
 		n -= out->len - req->maxresult;
 		out->len = req->maxresult;
-		out_of_bounds(req, EMSGSIZE);
 	}
 	if (out->data != NULL)
 		out->data[out->len] = '\0';
-	if (req->complete != NULL && (n > 0 || req->fd[SRC_OUT] == -1))
-		r = req->complete(req->complete_state,
-		    n > 0 ? out->data + out->len - n : "", n);
+	end =
+	    req->fd[SRC_OUT] == -1 || ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+					  out->len >= reply_length(req));
+	if (n > 0)
+		r = ask(req, out->data + out->len - n, n);
+	if (r == 0 && much)
+		out_of_bounds(req, EMSGSIZE);
+	else if (r == 0 && end)
+		r = ask(req, "", 0);
+	if (r != 0 || end)
+		complete(req);
+}
+
+/* len 0: there is nothing more to come. */
+static int
+ask(struct gons_reexec *req, const void *more, size_t len)
+{
+	int r;
+
+	if (req->complete == NULL)
+		return 0;
+	r = req->complete(req->complete_state, more, len);
 	if (r == -1)
 		req->rejected = 1;
-	if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
-	    out->len >= reply_length(req))
-		r = 1;
-	if (r != 0 || req->fd[SRC_OUT] == -1)
-		complete(req);
+	else if (r != 0)
+		req->accepted = 1;
+	return r;
 }
 
 /* Nothing more is wanted from the child: it has its grace period to exit. */
@@ -2948,10 +2990,19 @@ finish(struct gons_reexec *req)
 		(void)reserve(&req->out, 1);
 	if (req->out.data != NULL)
 		req->out.data[req->out.len] = '\0';
+	if (!req->finished && req->cause == BY_NOBODY) {
+		/* Somebody else holds the pipe: what came is all there is. */
+		unwatch(req, SRC_OUT);
+		if ((req->flags & GONS_REEXEC_REPLY) == 0 ||
+		    req->nhead == sizeof(req->head))
+			take(req, 0);
+	}
 	if (req->status == -1 && req->told)
 		req->status = req->told_status;
 	req->state = DONE;
 	release(req);
+	free(req->error); /* of something refused while it was running */
+	req->error = NULL;
 	judge(req);
 }
 
@@ -2987,7 +3038,7 @@ judge(struct gons_reexec *req)
 		    "the result does not decode%s%s",
 		    req->why != NULL ? ": " : "",
 		    req->why != NULL ? req->why : "");
-	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 && !req->accepted &&
 		   !reply_is_whole(req)) {
 		say(req, GONS_FAIL_RESULT, EBADMSG,
 		    req->nhead == 0 ? "ended without a reply"
@@ -3205,6 +3256,7 @@ gons_reexec_error(const struct gons_reexec *req)
 static void
 forget(struct gons_reexec *req)
 {
+	gons__reexec_attach(req, NULL, NULL);
 	free(req->out.data);
 	free(req->err.data);
 	memset(&req->out, 0, sizeof(req->out));
@@ -3217,8 +3269,8 @@ forget(struct gons_reexec *req)
 	req->cause = BY_NOBODY;
 	req->timeout_at = req->grace_at = req->stop_at = req->timer_at = -1;
 	req->killed = req->reached = req->supervised = 0;
-	req->ended = req->told = req->finished = req->rejected = 0;
-	req->startup = 0;
+	req->ended = req->told = req->finished = 0;
+	req->rejected = req->accepted = req->startup = 0;
 	req->retried = req->exited = req->reaped = 0;
 	req->pid = 0;
 	req->errnum = 0;
