@@ -1286,6 +1286,9 @@ gons_reexec_setorder(struct gons_reexec *req, const char *order)
 
 	if (busy(req))
 		return -1;
+	if (req->target != -1)
+		return refuse_setting(req, EINVAL,
+		    "an order cannot be set together with a target");
 	if (order != NULL && *order != '\0') {
 		if (gons_order_parse(order, &parsed, &error) == -1) {
 			(void)gons_error_format(&error, text, sizeof(text));
@@ -1310,9 +1313,10 @@ gons_reexec_target(struct gons_reexec *req, int pidfd, unsigned types)
 	if ((types & ~(GONS_BIT(GONS_NTYPES) - 1)) != 0)
 		return refuse_setting(
 		    req, EINVAL, "unknown namespace type in the mask");
-	if (req->nrefs > 0)
+	if (req->nrefs > 0 || req->order != NULL)
 		return refuse_setting(req, EINVAL,
-		    "a target cannot be set together with a namespace");
+		    "a target cannot be set together with a namespace or an "
+		    "order");
 	if ((fd = dup_high(pidfd)) == -1)
 		return refuse_setting(req, errno, "invalid target");
 	close_fd(&req->target);
@@ -2273,8 +2277,7 @@ build_order(const struct gons_reexec *req, char **env)
 			order.step[n++].type = (int)i;
 	order.nsteps = n;
 	(void)gons_order_format(&order, text, sizeof(text));
-	*env = format("gons_order=%s",
-	    req->order != NULL && req->target == -1 ? req->order : text);
+	*env = format("gons_order=%s", req->order != NULL ? req->order : text);
 	return *env == NULL ? ENOMEM : 0;
 }
 
