@@ -351,6 +351,7 @@ static void child_signals(void);
 static void child_close(const struct launch *);
 static void close_between(unsigned, unsigned);
 static void close_listed(unsigned, unsigned);
+static void close_entries(int, unsigned, unsigned);
 static void close_launch(struct launch *, struct gons__action *);
 static int watch(struct gons_reexec *);
 static int watch_fd(struct gons_reexec *, enum source);
@@ -2383,18 +2384,52 @@ close_between(unsigned first, unsigned last)
 		close_listed(first, last);
 }
 
-/* Before Linux 5.9: by /proc, or one by one as far as there can be any. */
+/*
+ * Before Linux 5.9: what /proc lists, or one by one as far as there can be
+ * any.  The list is by number, so that closing does not disturb reading it.
+ */
 static void
 close_listed(unsigned first, unsigned last)
 {
 	struct rlimit limit;
 	unsigned fd, most = 1u << 20;
+	int dir;
 
+	dir = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (dir != -1) {
+		close_entries(dir, first, last);
+		(void)syscall(SYS_close, dir);
+		return;
+	}
 	if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 &&
 	    limit.rlim_max < most)
 		most = (unsigned)limit.rlim_max;
 	for (fd = first; fd <= last && fd < most; fd++)
 		(void)syscall(SYS_close, fd);
+}
+
+/* struct linux_dirent64: inode and offset, length, type, then the name. */
+static void
+close_entries(int dir, unsigned first, unsigned last)
+{
+	enum {
+		LENGTH = 16,
+		NAME = 19
+	};
+	unsigned char entries[1024];
+	unsigned short len;
+	long at, fd, n;
+
+	while ((n = syscall(SYS_getdents64, dir, entries, sizeof(entries))) > 0)
+		for (at = 0; at < n; at += len) {
+			gons__copy(&len, entries + at + LENGTH, sizeof(len));
+			if (gons__number((const char *)entries + at + NAME,
+				INT_MAX, &fd) == 0 &&
+			    fd >= (long)first && (unsigned long)fd <= last &&
+			    fd != dir)
+				(void)syscall(SYS_close, (int)fd);
+		}
 }
 
 /* What has become the child's, and the memory. */
