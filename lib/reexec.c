@@ -71,6 +71,8 @@
 #define HANDOVER_TIME 5000 /* ms for a prepared process to take a request */
 #define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
 #define PREPARE 0x40000000u /* flag of an action: be a prepared process */
+#define LINGER 1 /* ms before the next spare is made, if nothing presses */
+#define SPARES 2 /* children that are forked ahead */
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
 #define CHUNK 4096
@@ -180,6 +182,7 @@ struct gons_reexec {
 	int status, told_status;
 	int finished; /* the result is complete */
 	int rejected; /* and does not decode */
+	int accepted; /* and does, says who was asked */
 	int startup; /* a message tells that it did not start */
 	struct message start; /* that message; the error at its end apart */
 	unsigned char head[8]; /* length of a reply */
@@ -209,12 +212,14 @@ enum { /* descriptors that a request is handed over with, those of launch last *
 	PASSED = PASSED_STDIO + 3
 };
 
-struct hatch { /* children that a prepared process has to wait for */
+struct hatch { /* what a prepared process has to look after */
+	struct pollfd poll[4]; /* signals, host, spares, requests */
+	unsigned spares; /* children that wait for a request */
+	size_t n; /* children that have taken one */
 	struct hatched {
 		pid_t pid;
-		int control;
+		int control; /* where their end is told */
 	} * all;
-	size_t n;
 };
 
 /* The table of actions, and what gons_reexec_check() found. */
@@ -233,8 +238,9 @@ static struct {
 	pid_t pid;
 	int control;
 	int reply;
+	int forked; /* off a prepared process, which tells its status */
 	int value, known; /* to exit with */
-} child = { 0, -1, -1, 0, 0 };
+} child = { 0, -1, -1, 0, 0, 0 };
 
 /*
  * The process that prepared children are forked off.  It is no child of this
@@ -257,6 +263,7 @@ static int child_refuse(const char *, int *);
 static int child_known(const struct gons__action *);
 static void child_enter(const struct gons__action *);
 static void child_name(void);
+static int send_all(int, struct iovec *, size_t);
 static void tell(int, int, const struct gons_error *);
 #ifdef __GLIBC__
 static void tell_exit(int, void *);
@@ -271,13 +278,13 @@ static int supervisor_reap(pid_t);
 static void die_with(int);
 static void prepared_process(const struct gons__action *);
 static void prepared_loop(int, int);
-static int hatch_watch(struct hatch *, struct pollfd *, pid_t);
+static int hatch_watch(struct hatch *);
 static void hatch_add(struct hatch *, pid_t, int);
 static void hatch_reap(struct hatch *);
 static void spare_take(int, int, int);
 static int spare_become(int *, size_t);
 static int *block_read(int, size_t, char ***, size_t *);
-static int tell_pidfd(int);
+static int tell_pidfd(int, int);
 static int send_fds(int, const struct message *, const int *, size_t);
 static size_t receive(int, struct message *, int *, size_t);
 static void imitate(int) __attribute__((noreturn));
@@ -357,6 +364,7 @@ static void read_out(struct gons_reexec *);
 static int read_piece(struct gons_reexec *);
 static int read_head(struct gons_reexec *);
 static void take(struct gons_reexec *, size_t);
+static int ask(struct gons_reexec *, const void *, size_t);
 static void complete(struct gons_reexec *);
 static void out_of_bounds(struct gons_reexec *, int);
 static void read_err(struct gons_reexec *);
@@ -547,9 +555,11 @@ child_enter(const struct gons__action *what)
 	child.pid = getpid();
 	child.reply = what->fd[GONS__FD_REPLY];
 #ifdef __GLIBC__
-	(void)on_exit(tell_exit, NULL);
+	if (!child.forked)
+		(void)on_exit(tell_exit, NULL);
 #else
-	(void)atexit(tell_exit);
+	if (!child.forked)
+		(void)atexit(tell_exit);
 #endif
 	cov[0] = what->fd[GONS__FD_COVERAGE];
 	cov[1] = what->fd[GONS__FD_PROFILE];
@@ -617,7 +627,8 @@ supervise(const struct gons__action *what, int *status)
 	pid_t pid;
 
 	if ((gons_status_joined() & GONS_BIT(GONS_PID)) == 0 && host == -1) {
-		tell(MSG_REACHED, 0, NULL);
+		if (!child.forked) /* in which case that is known */
+			tell(MSG_REACHED, 0, NULL);
 		return 0;
 	}
 	tell(MSG_REACHED, 1, NULL);
@@ -792,7 +803,6 @@ prepared_process(const struct gons__action *what)
 		tell(MSG_FORK, ENOSYS, NULL);
 		_exit(EXIT_FAILURE);
 	}
-	(void)tell_pidfd(control);
 	prepared_loop(control, host);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 }
@@ -801,83 +811,86 @@ prepared_process(const struct gons__action *what)
 static void
 prepared_loop(int control, int host)
 {
-	struct pollfd p[4];
 	struct hatch hatch;
+	struct pollfd *p = hatch.poll;
+	int me, theirs;
 	sigset_t all;
-	pid_t spare;
-	int fd, me;
 
 	(void)sigfillset(&all);
 	memset(&hatch, 0, sizeof(hatch));
 	me = high((int)syscall(SYS_pidfd_open, getpid(), 0));
+	(void)tell_pidfd(control, me);
 	p[0].fd = high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
 	p[1].fd = host;
 	p[3].fd = control;
 	p[0].events = p[1].events = p[2].events = POLLIN;
-	p[3].events = 0; /* its end alone: to read from it is the spare's */
+	if (open_socket(SOCK_SEQPACKET, &p[2].fd, &theirs) != 0)
+		_exit(EXIT_FAILURE);
 	for (;;) {
-		if (open_socket(SOCK_SEQPACKET, &p[2].fd, &fd) != 0)
-			_exit(EXIT_FAILURE);
-		if ((spare = fork()) == -1)
-			_exit(EXIT_FAILURE);
-		if (spare == 0) {
-			die_with(me);
-			spare_take(control, host, fd);
-			return;
+		if (hatch.spares < SPARES &&
+		    (hatch.spares == 0 || !hatch_watch(&hatch))) {
+			switch (fork()) {
+			case -1:
+				_exit(EXIT_FAILURE);
+			case 0:
+				die_with(me);
+				spare_take(control, host, theirs);
+				return;
+			default:
+				hatch.spares++;
+			}
+		} else if (hatch.spares == SPARES) {
+			(void)hatch_watch(&hatch);
 		}
-		close_fd(&fd);
-		while (!hatch_watch(&hatch, p, spare))
-			continue;
-		close_fd(&p[2].fd);
 	}
 }
 
 /*
- * Waits for something to happen.  Returns 1 when the spare has taken a
- * request: then another is wanted.
+ * Waits for something to happen.  Returns 0 when it is time for another
+ * spare: to make one takes about as long as an action that does little, so
+ * who waits for the end of that comes first.
  */
 static int
-hatch_watch(struct hatch *hatch, struct pollfd *p, pid_t spare)
+hatch_watch(struct hatch *hatch)
 {
+	struct pollfd *p = hatch->poll;
 	struct signalfd_siginfo info;
 	struct message message;
-	int control, fresh = 0;
+	int control, n;
 
-	if (poll(p, 4, -1) == -1)
-		return 0;
+	n = poll(p, 4, hatch->spares < SPARES ? LINGER : -1);
+	if (n < 1)
+		return n != 0;
 	if (p[1].revents != 0 || p[3].revents != 0)
 		_exit(EXIT_SUCCESS);
-	if (p[2].revents != 0) {
-		if (receive(p[2].fd, &message, &control, 1) == (size_t)-1)
-			_exit(EXIT_FAILURE); /* it ended, and so will others */
-		if (control != -1)
-			hatch_add(hatch, spare, control);
-		fresh = 1;
+	while (
+	    p[2].revents != 0 && receive(p[2].fd, &message, &control, 1) > 0) {
+		hatch->spares--;
+		hatch_add(hatch, message.value, control);
 	}
-	if (p[0].revents != 0) {
-		while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
-			continue;
-		hatch_reap(hatch);
-	}
-	return fresh;
+	if (p[0].revents == 0)
+		return 1;
+	while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
+		continue;
+	hatch_reap(hatch);
+	return 0;
 }
 
-/* A child that has hatched: its end is told on its own control socket. */
+/* Its end is to be told on its own control socket. */
 static void
 hatch_add(struct hatch *hatch, pid_t pid, int control)
 {
 	struct hatched *all;
 
 	all = realloc(hatch->all, (hatch->n + 1) * sizeof(*all));
-	if (all == NULL) {
-		(void)close(control);
-		return;
-	}
+	if (all == NULL)
+		_exit(EXIT_FAILURE);
 	hatch->all = all;
 	all[hatch->n].pid = pid;
 	all[hatch->n++].control = control;
 }
 
+/* A spare that ends by itself is a bad sign: then so does this process. */
 static void
 hatch_reap(struct hatch *hatch)
 {
@@ -885,16 +898,18 @@ hatch_reap(struct hatch *hatch)
 	pid_t pid;
 	size_t i;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (i = 0; i < hatch->n; i++) {
-			if (hatch->all[i].pid != pid)
-				continue;
-			child.control = hatch->all[i].control;
-			tell(MSG_REAPED, status, NULL);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (i = 0; i < hatch->n; i++)
+			if (hatch->all[i].pid == pid)
+				break;
+		if (i == hatch->n)
+			_exit(EXIT_FAILURE);
+		child.control = hatch->all[i].control;
+		tell(MSG_REAPED, status, NULL);
+		if (child.control != -1)
 			(void)close(child.control);
-			hatch->all[i] = hatch->all[--hatch->n];
-			break;
-		}
+		hatch->all[i] = hatch->all[--hatch->n];
+	}
 }
 
 /*
@@ -908,8 +923,10 @@ spare_take(int control, int host, int hatch)
 	int fds[RIGHTS_MAX];
 	struct message message;
 	struct pollfd p[2];
-	size_t n;
+	size_t n, nfds;
+	int errnum, me;
 
+	me = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	p[0].fd = control;
 	p[1].fd = host;
 	p[0].events = p[1].events = POLLIN;
@@ -924,12 +941,15 @@ spare_take(int control, int host, int hatch)
 	if (fds[0] == -1)
 		_exit(EXIT_FAILURE);
 	child.control = fds[0];
+	child.forked = 1;
+	nfds = (size_t)message.value;
+	message.value = getpid();
 	(void)send_fds(hatch, &message, fds, 1);
 	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	if (tell_pidfd(child.control) != 0)
+	if (tell_pidfd(child.control, me) != 0)
 		_exit(EXIT_FAILURE); /* nobody waits for it any more */
-	if ((message.value = spare_become(fds, (size_t)message.value)) != 0) {
-		tell(MSG_LOST, message.value, NULL);
+	if ((errnum = spare_become(fds, nfds)) != 0) {
+		tell(MSG_LOST, errnum, NULL);
 		_exit(EXIT_FAILURE);
 	}
 }
@@ -1018,18 +1038,13 @@ block_read(int fd, size_t nfds, char ***envp, size_t *envlen)
 
 /* This process, so that it can be watched by who is not its parent. */
 static int
-tell_pidfd(int control)
+tell_pidfd(int control, int fd)
 {
 	struct message message;
-	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	int errnum;
 
+	memset(&message, 0, MESSAGE_SHORT);
 	message.kind = MSG_PIDFD;
-	message.value = fd == -1 ? errno : 0;
-	errnum = send_fds(control, &message, &fd, fd == -1 ? 0 : 1);
-	if (fd != -1)
-		(void)close(fd);
-	return errnum;
+	return send_fds(control, &message, &fd, fd == -1 ? 0 : 1);
 }
 
 /* A short message and descriptors; 0 or an errno value. */
@@ -1108,6 +1123,7 @@ gons_reexec_reply(const void *buf, size_t len)
 {
 	unsigned char head[8];
 	uint64_t n = len;
+	struct iovec iov[2];
 	int i, errnum;
 
 	if (!self.child || gons__status_action() == NULL ||
@@ -1121,14 +1137,42 @@ gons_reexec_reply(const void *buf, size_t len)
 	}
 	for (i = 7; i >= 0; i--, n >>= 8)
 		head[i] = (unsigned char)n;
-	errnum = write_all(child.reply, head, sizeof(head));
-	if (errnum == 0)
-		errnum = write_all(child.reply, buf, len);
+	iov[0].iov_base = head;
+	iov[0].iov_len = sizeof(head);
+	iov[1].iov_base = (void *)(uintptr_t)buf;
+	iov[1].iov_len = len;
+	errnum = send_all(child.reply, iov, 2);
 	close_fd(&child.reply);
 	if (errnum == 0)
 		return 0;
 	errno = errnum;
 	return -1;
+}
+
+/* Through a stream socket, and without SIGPIPE if nobody reads any more. */
+static int
+send_all(int sock, struct iovec *iov, size_t n)
+{
+	struct msghdr msg;
+	ssize_t r;
+
+	memset(&msg, 0, sizeof(msg));
+	while (n > 0) {
+		msg.msg_iov = iov;
+		msg.msg_iovlen = n;
+		r = sendmsg(sock, &msg, MSG_NOSIGNAL);
+		if (r == -1 && errno == EINTR)
+			continue;
+		if (r == -1)
+			return errno;
+		for (; n > 0 && (size_t)r >= iov->iov_len; iov++, n--)
+			r -= (ssize_t)iov->iov_len;
+		if (n > 0) {
+			iov->iov_base = (char *)iov->iov_base + r;
+			iov->iov_len -= (size_t)r;
+		}
+	}
+	return 0;
 }
 
 struct gons_reexec *
@@ -1173,7 +1217,6 @@ gons_reexec_free(struct gons_reexec *req)
 	}
 	release(req);
 	forget(req);
-	gons__reexec_attach(req, NULL, NULL);
 	for (i = 0; i < req->nrefs; i++) {
 		close_fd(&req->ref[i].fd);
 		free(req->ref[i].path);
@@ -1243,6 +1286,9 @@ gons_reexec_setorder(struct gons_reexec *req, const char *order)
 
 	if (busy(req))
 		return -1;
+	if (req->target != -1)
+		return refuse_setting(req, EINVAL,
+		    "an order cannot be set together with a target");
 	if (order != NULL && *order != '\0') {
 		if (gons_order_parse(order, &parsed, &error) == -1) {
 			(void)gons_error_format(&error, text, sizeof(text));
@@ -1267,9 +1313,10 @@ gons_reexec_target(struct gons_reexec *req, int pidfd, unsigned types)
 	if ((types & ~(GONS_BIT(GONS_NTYPES) - 1)) != 0)
 		return refuse_setting(
 		    req, EINVAL, "unknown namespace type in the mask");
-	if (req->nrefs > 0)
+	if (req->nrefs > 0 || req->order != NULL)
 		return refuse_setting(req, EINVAL,
-		    "a target cannot be set together with a namespace");
+		    "a target cannot be set together with a namespace or an "
+		    "order");
 	if ((fd = dup_high(pidfd)) == -1)
 		return refuse_setting(req, errno, "invalid target");
 	close_fd(&req->target);
@@ -1436,7 +1483,7 @@ gons_reexec_setflags(struct gons_reexec *req, unsigned flags)
 	return 0;
 }
 
-/* For libgons_json: something that lives as long as the request's outcome. */
+/* For libgons_json: what lives as long as the outcome of this run. */
 void
 gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 {
@@ -1446,12 +1493,33 @@ gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 	req->detach = detach;
 }
 
+void *
+gons__reexec_attached(const struct gons_reexec *req)
+{
+	return req->attached;
+}
+
 /* For libgons_json, in the callback of gons_reexec_setcomplete(): why -1. */
 void
 gons__reexec_reject(struct gons_reexec *req, const char *why)
 {
 	free(req->why);
 	req->why = strdup(why);
+}
+
+/*
+ * For libgons_json: the outcome is a failure after all; GONS_FAIL_NONE: it
+ * stays what it is, but the caller has asked for something impossible.
+ */
+int
+gons__reexec_fail(
+    struct gons_reexec *req, int failure, int errnum, const char *why)
+{
+	if (failure != GONS_FAIL_NONE) {
+		req->failure = (enum gons_failure)failure;
+		req->errnum = errnum;
+	}
+	return refuse_setting(req, errnum, "%s", why);
 }
 
 int
@@ -1598,15 +1666,23 @@ hand_over(struct gons_reexec *req, struct launch *launch,
 static int
 block_write(const struct launch *launch, int *fd)
 {
+	size_t len = launch->nfds * sizeof(*launch->fds);
+	char *block, *p, **e;
 	int errnum;
-	char **e;
 
+	for (e = launch->envp; *e != NULL; e++)
+		len += strlen(*e) + 1;
+	if ((block = malloc(len)) == NULL)
+		return ENOMEM;
+	memcpy(block, launch->fds, launch->nfds * sizeof(*launch->fds));
+	p = block + launch->nfds * sizeof(*launch->fds);
+	for (e = launch->envp; *e != NULL; e++)
+		p = stpcpy(p, *e) + 1;
 	if ((*fd = memory_fd("gons-request", MFD_NOEXEC_SEAL)) == -1)
-		return errno;
-	errnum =
-	    write_all(*fd, launch->fds, launch->nfds * sizeof(*launch->fds));
-	for (e = launch->envp; errnum == 0 && *e != NULL; e++)
-		errnum = write_all(*fd, *e, strlen(*e) + 1);
+		errnum = errno;
+	else
+		errnum = write_all(*fd, block, len);
+	free(block);
 	return errnum;
 }
 
@@ -1998,16 +2074,13 @@ static int
 write_all(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;
-	int plain = 0;
 	ssize_t n;
 
 	while (len > 0) {
-		n = plain ? write(fd, p, len) : send(fd, p, len, MSG_NOSIGNAL);
-		if (n == -1 && errno == ENOTSOCK && !plain)
-			plain = 1;
-		else if (n == -1 && errno != EINTR)
+		n = write(fd, p, len);
+		if (n == -1 && errno != EINTR)
 			return errno;
-		else if (n > 0) {
+		if (n > 0) {
 			p += n;
 			len -= (size_t)n;
 		}
@@ -2204,8 +2277,7 @@ build_order(const struct gons_reexec *req, char **env)
 			order.step[n++].type = (int)i;
 	order.nsteps = n;
 	(void)gons_order_format(&order, text, sizeof(text));
-	*env = format("gons_order=%s",
-	    req->order != NULL && req->target == -1 ? req->order : text);
+	*env = format("gons_order=%s", req->order != NULL ? req->order : text);
 	return *env == NULL ? ENOMEM : 0;
 }
 
@@ -2546,31 +2618,51 @@ read_head(struct gons_reexec *req)
 	return 1;
 }
 
-/* n bytes have come to the result, 0: its end or its beginning. */
+/*
+ * n bytes have come to the result, 0: its end or its beginning.  What follows
+ * a result that is complete is not too much, however it was cut into pieces.
+ */
 static void
 take(struct gons_reexec *req, size_t n)
 {
 	struct buffer *out = &req->out;
-	int r = 0;
+	int end, much, r = 0;
 
 	out->len += n;
-	if (out->len > req->maxresult) {
+	much = out->len > req->maxresult;
+	if (much) {
 		n -= out->len - req->maxresult;
 		out->len = req->maxresult;
-		out_of_bounds(req, EMSGSIZE);
 	}
 	if (out->data != NULL)
 		out->data[out->len] = '\0';
-	if (req->complete != NULL && (n > 0 || req->fd[SRC_OUT] == -1))
-		r = req->complete(req->complete_state,
-		    n > 0 ? out->data + out->len - n : "", n);
+	end =
+	    req->fd[SRC_OUT] == -1 || ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+					  out->len >= reply_length(req));
+	if (n > 0)
+		r = ask(req, out->data + out->len - n, n);
+	if (r == 0 && much)
+		out_of_bounds(req, EMSGSIZE);
+	else if (r == 0 && end)
+		r = ask(req, "", 0);
+	if (r != 0 || end)
+		complete(req);
+}
+
+/* len 0: there is nothing more to come. */
+static int
+ask(struct gons_reexec *req, const void *more, size_t len)
+{
+	int r;
+
+	if (req->complete == NULL)
+		return 0;
+	r = req->complete(req->complete_state, more, len);
 	if (r == -1)
 		req->rejected = 1;
-	if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
-	    out->len >= reply_length(req))
-		r = 1;
-	if (r != 0 || req->fd[SRC_OUT] == -1)
-		complete(req);
+	else if (r != 0)
+		req->accepted = 1;
+	return r;
 }
 
 /* Nothing more is wanted from the child: it has its grace period to exit. */
@@ -2679,6 +2771,7 @@ taken(struct gons_reexec *req, int *fd)
 {
 	req->fd[SRC_PIDFD] = high(*fd);
 	*fd = -1;
+	req->reached = 1;
 	if (req->fd[SRC_PIDFD] == -1 || watch_fd(req, SRC_PIDFD) != 0)
 		stop(req, BY_KILL);
 	else if (req->cause != BY_NOBODY)
@@ -2900,10 +2993,19 @@ finish(struct gons_reexec *req)
 		(void)reserve(&req->out, 1);
 	if (req->out.data != NULL)
 		req->out.data[req->out.len] = '\0';
+	if (!req->finished && req->cause == BY_NOBODY) {
+		/* Somebody else holds the pipe: what came is all there is. */
+		unwatch(req, SRC_OUT);
+		if ((req->flags & GONS_REEXEC_REPLY) == 0 ||
+		    req->nhead == sizeof(req->head))
+			take(req, 0);
+	}
 	if (req->status == -1 && req->told)
 		req->status = req->told_status;
 	req->state = DONE;
 	release(req);
+	free(req->error); /* of something refused while it was running */
+	req->error = NULL;
 	judge(req);
 }
 
@@ -2939,7 +3041,7 @@ judge(struct gons_reexec *req)
 		    "the result does not decode%s%s",
 		    req->why != NULL ? ": " : "",
 		    req->why != NULL ? req->why : "");
-	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 && !req->accepted &&
 		   !reply_is_whole(req)) {
 		say(req, GONS_FAIL_RESULT, EBADMSG,
 		    req->nhead == 0 ? "ended without a reply"
@@ -3157,6 +3259,7 @@ gons_reexec_error(const struct gons_reexec *req)
 static void
 forget(struct gons_reexec *req)
 {
+	gons__reexec_attach(req, NULL, NULL);
 	free(req->out.data);
 	free(req->err.data);
 	memset(&req->out, 0, sizeof(req->out));
@@ -3169,8 +3272,8 @@ forget(struct gons_reexec *req)
 	req->cause = BY_NOBODY;
 	req->timeout_at = req->grace_at = req->stop_at = req->timer_at = -1;
 	req->killed = req->reached = req->supervised = 0;
-	req->ended = req->told = req->finished = req->rejected = 0;
-	req->startup = 0;
+	req->ended = req->told = req->finished = 0;
+	req->rejected = req->accepted = req->startup = 0;
 	req->retried = req->exited = req->reaped = 0;
 	req->pid = 0;
 	req->errnum = 0;
