@@ -2557,11 +2557,9 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 
 	for (i = 0; i < n; i++)
 		ready |= 1u << event[i].data.u32;
-	if ((ready & 1u << SRC_TIMER) != 0) {
-		(void)read(
-		    req->fd[SRC_TIMER], &expirations, sizeof(expirations));
+	if ((ready & 1u << SRC_TIMER) != 0 &&
+	    read(req->fd[SRC_TIMER], &expirations, sizeof(expirations)) != -1)
 		req->timer_at = -1;
-	}
 	if (is_prepared(req)) {
 		read_control(req);
 		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
