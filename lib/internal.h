@@ -93,6 +93,8 @@ struct gons__action { /* what gons_reexec_action says */
 };
 /* What a re-executed child has to do; NULL in a process that is none. */
 GONS_INTERNAL const struct gons__action *gons__status_action(void);
+/* Start-up with another environment, as if the program had executed itself. */
+GONS_INTERNAL void gons__status_again(char **envp);
 /* Is it a re-executed child whose variables another copy has consumed? */
 GONS_INTERNAL int gons__status_stolen(void);
 
