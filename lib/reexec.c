@@ -76,6 +76,7 @@
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
 #define CHUNK 4096
+#define END_SIZE 128 /* bytes of text: how a child ended */
 #define READS 64 /* of one descriptor in one step */
 #define STACK 16384 /* bytes, for the child until it executes */
 #define FLAGS_KNOWN                                                         \
@@ -386,6 +387,7 @@ static void finish(struct gons_reexec *);
 static void judge(struct gons_reexec *);
 static void judge_start(struct gons_reexec *);
 static void judge_status(struct gons_reexec *);
+static int bad_end(const struct gons_reexec *, char *, size_t);
 static int reply_is_whole(const struct gons_reexec *);
 static uint64_t reply_length(const struct gons_reexec *);
 static void say(struct gons_reexec *, enum gons_failure, int, const char *, ...)
@@ -3049,7 +3051,8 @@ finish(struct gons_reexec *req)
 static void
 judge(struct gons_reexec *req)
 {
-	int errnum = req->errnum;
+	char end[END_SIZE] = "";
+	int bad, errnum = req->errnum;
 
 	req->errnum = 0;
 	if (req->startup || (!req->reached && req->cause == BY_NOBODY)) {
@@ -3070,10 +3073,11 @@ judge(struct gons_reexec *req)
 		   (req->flags & GONS_REEXEC_STDERR_PASS) == 0) {
 		say(req, GONS_FAIL_STDERR, EIO, "failed");
 	} else if (req->rejected) {
+		bad = bad_end(req, end, sizeof(end));
 		say(req, GONS_FAIL_RESULT, EBADMSG,
-		    "the result does not decode%s%s",
+		    "the result does not decode%s%s%s%s",
 		    req->why != NULL ? ": " : "",
-		    req->why != NULL ? req->why : "");
+		    req->why != NULL ? req->why : "", bad ? "; " : "", end);
 	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 && !req->accepted &&
 		   !reply_is_whole(req)) {
 		say(req, GONS_FAIL_RESULT, EBADMSG,
@@ -3125,24 +3129,37 @@ judge_start(struct gons_reexec *req)
 	}
 }
 
-/* How it ended counts only if it ended by itself. */
 static void
 judge_status(struct gons_reexec *req)
 {
-	int status = req->status;
+	char end[END_SIZE];
 
-	if (req->cause == BY_GRACE)
-		return;
-	if (status == -1)
+	if (bad_end(req, end, sizeof(end)))
+		say(req,
+		    WIFSIGNALED(req->status) ? GONS_FAIL_SIGNAL
+					     : GONS_FAIL_EXIT,
+		    EIO, "%s", end);
+	else if (req->status == -1 && req->cause != BY_GRACE)
 		say(req, GONS_FAIL_SIGNAL, ECHILD,
 		    "how it ended is not known: somebody else has collected "
 		    "its status");
-	else if (WIFSIGNALED(status))
-		say(req, GONS_FAIL_SIGNAL, EIO, "killed by signal %d (%s)",
+}
+
+/* How it ended counts only if it ended by itself, and is known. */
+static int
+bad_end(const struct gons_reexec *req, char *text, size_t size)
+{
+	int status = req->status;
+
+	if (req->cause == BY_GRACE || status == -1 || status == 0)
+		return 0;
+	if (WIFSIGNALED(status))
+		(void)snprintf(text, size, "killed by signal %d (%s)",
 		    WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else if (WEXITSTATUS(status) != 0)
-		say(req, GONS_FAIL_EXIT, EIO, "exited with status %d",
-		    WEXITSTATUS(status));
+	else
+		(void)snprintf(
+		    text, size, "exited with status %d", WEXITSTATUS(status));
+	return 1;
 }
 
 static int
