@@ -1178,7 +1178,9 @@ open_socket(int type, int *ours, int *theirs)
 		return errno;
 	*ours = high(fd[0]);
 	*theirs = high(fd[1]);
-	return *ours == -1 || *theirs == -1 ? EMFILE : 0;
+	if (*ours == -1 || *theirs == -1)
+		return EMFILE;
+	return fcntl(*ours, F_SETFL, O_NONBLOCK) == -1 ? errno : 0;
 }
 
 static int
