@@ -2047,7 +2047,8 @@ judge(struct gons_reexec *req)
 	int errnum = req->errnum;
 
 	req->errnum = 0;
-	if (req->startup || (!req->reached && req->cause == BY_NOBODY)) {
+	if (req->startup || (!req->reached && req->cause != BY_TIMEOUT &&
+				req->cause != BY_KILL)) {
 		judge_start(req);
 	} else if (req->cause == BY_TIMEOUT) {
 		say(req, GONS_FAIL_TIMEOUT, ETIMEDOUT,
