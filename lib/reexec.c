@@ -827,6 +827,9 @@ gons_reexec_setorder(struct gons_reexec *req, const char *order)
 			return refuse_setting(
 			    req, EINVAL, "%s", gons__after(text, "gons: "));
 		}
+		if (req->target != -1)
+			return refuse_setting(req, EINVAL,
+			    "an order cannot be set together with a target");
 		if ((copy = strdup(order)) == NULL)
 			return refuse_setting(req, ENOMEM, "no memory");
 	}
@@ -845,9 +848,10 @@ gons_reexec_target(struct gons_reexec *req, int pidfd, unsigned types)
 	if ((types & ~(GONS_BIT(GONS_NTYPES) - 1)) != 0)
 		return refuse_setting(
 		    req, EINVAL, "unknown namespace type in the mask");
-	if (req->nrefs > 0)
+	if (req->nrefs > 0 || req->order != NULL)
 		return refuse_setting(req, EINVAL,
-		    "a target cannot be set together with a namespace");
+		    "a target cannot be set together with a namespace or "
+		    "an order");
 	if ((fd = dup_high(pidfd)) == -1)
 		return refuse_setting(req, errno, "invalid target");
 	close_fd(&req->target);
@@ -1435,7 +1439,7 @@ build_order(const struct gons_reexec *req, char **env)
 	order.nsteps = n;
 	(void)gons_order_format(&order, text, sizeof(text));
 	*env = format("gons_order=%s",
-	    req->order != NULL && req->target == -1 ? req->order : text);
+	    req->order != NULL ? req->order : text);
 	return *env == NULL ? ENOMEM : 0;
 }
 
