@@ -234,8 +234,8 @@ static int fail(struct gons_reexec *, int, const char *, ...)
 static int refuse_setting(struct gons_reexec *, int, const char *, ...)
     __attribute__((format(printf, 3, 4)));
 static int busy(const struct gons_reexec *);
-static void set_error(struct gons_reexec *, const char *, va_list)
-    __attribute__((format(printf, 2, 0)));
+static void set_error(struct gons_reexec *, size_t, const char *, va_list)
+    __attribute__((format(printf, 3, 0)));
 static char *format(const char *, ...) __attribute__((format(printf, 1, 2)));
 static char *vformat(const char *, va_list)
     __attribute__((format(printf, 1, 0)));
@@ -1091,6 +1091,8 @@ gons_reexec_start(struct gons_reexec *req)
 static int
 may_start(struct gons_reexec *req)
 {
+	size_t i;
+
 	if (self.child || gons__status_action() != NULL)
 		return fail(req, EPERM,
 		    "cannot be started: this is already a re-executed child");
@@ -1108,6 +1110,12 @@ may_start(struct gons_reexec *req)
 		    "cannot be started: /proc/self/exe could not be opened "
 		    "by gons_reexec_check(): %s",
 		    strerror(self.errnum));
+	/* Before the library takes its number for something of its own. */
+	for (i = 0; i < req->nkeep; i++)
+		if (fcntl(req->keep[i], F_GETFD) == -1)
+			return fail(req, errno,
+			    "cannot be started: descriptor %d: %s",
+			    req->keep[i], strerror(errno));
 	return 0;
 }
 
@@ -2168,7 +2176,7 @@ say(struct gons_reexec *req, enum gons_failure failure, int errnum,
 	req->failure = failure;
 	req->errnum = errnum;
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, req->err.len, fmt, ap);
 	va_end(ap);
 }
 
@@ -2181,7 +2189,7 @@ fail(struct gons_reexec *req, int errnum, const char *fmt, ...)
 	req->failure = GONS_FAIL_START;
 	req->errnum = errnum;
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, 0, fmt, ap);
 	va_end(ap);
 	errno = errnum;
 	return -1;
@@ -2194,18 +2202,17 @@ refuse_setting(struct gons_reexec *req, int errnum, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, 0, fmt, ap);
 	va_end(ap);
 	errno = errnum;
 	return -1;
 }
 
-/* The sentence, and the child's own words if it said any. */
+/* The sentence, and len bytes of the child's own words. */
 static void
-set_error(struct gons_reexec *req, const char *fmt, va_list ap)
+set_error(struct gons_reexec *req, size_t len, const char *fmt, va_list ap)
 {
 	struct gons__text text = { NULL, 0, 0 };
-	size_t len = req->err.len;
 	char *sentence;
 	int round;
 
