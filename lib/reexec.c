@@ -295,8 +295,8 @@ static int fail(struct gons_reexec *, int, const char *, ...)
 static int refuse_setting(struct gons_reexec *, int, const char *, ...)
     __attribute__((format(printf, 3, 4)));
 static int busy(const struct gons_reexec *);
-static void set_error(struct gons_reexec *, const char *, va_list)
-    __attribute__((format(printf, 2, 0)));
+static void set_error(struct gons_reexec *, size_t, const char *, va_list)
+    __attribute__((format(printf, 3, 0)));
 static char *format(const char *, ...) __attribute__((format(printf, 1, 2)));
 static char *vformat(const char *, va_list)
     __attribute__((format(printf, 1, 0)));
@@ -1298,6 +1298,9 @@ gons_reexec_setorder(struct gons_reexec *req, const char *order)
 			return refuse_setting(
 			    req, EINVAL, "%s", gons__after(text, "gons: "));
 		}
+		if (req->target != -1)
+			return refuse_setting(req, EINVAL,
+			    "an order cannot be set together with a target");
 		if ((copy = strdup(order)) == NULL)
 			return refuse_setting(req, ENOMEM, "no memory");
 	}
@@ -1615,6 +1618,8 @@ begin_prepared(struct gons_reexec *req, struct launch *launch,
 static int
 may_start(struct gons_reexec *req, int action)
 {
+	size_t i;
+
 	if (self.child || gons__status_action() != NULL)
 		return fail(req, EPERM,
 		    "cannot be started: this is already a re-executed child");
@@ -1632,6 +1637,12 @@ may_start(struct gons_reexec *req, int action)
 		    "cannot be started: /proc/self/exe could not be opened "
 		    "by gons_reexec_check(): %s",
 		    strerror(self.errnum));
+	/* Before the library takes its number for something of its own. */
+	for (i = 0; i < req->nkeep; i++)
+		if (fcntl(req->keep[i], F_GETFD) == -1)
+			return fail(req, errno,
+			    "cannot be started: descriptor %d: %s",
+			    req->keep[i], strerror(errno));
 	return 0;
 }
 
@@ -2029,7 +2040,9 @@ open_socket(int type, int *ours, int *theirs)
 		return errno;
 	*ours = high(fd[0]);
 	*theirs = high(fd[1]);
-	return *ours == -1 || *theirs == -1 ? EMFILE : 0;
+	if (*ours == -1 || *theirs == -1)
+		return EMFILE;
+	return fcntl(*ours, F_SETFL, O_NONBLOCK) == -1 ? errno : 0;
 }
 
 static int
@@ -3055,7 +3068,8 @@ judge(struct gons_reexec *req)
 	int bad, errnum = req->errnum;
 
 	req->errnum = 0;
-	if (req->startup || (!req->reached && req->cause == BY_NOBODY)) {
+	if (req->startup || (!req->reached && req->cause != BY_TIMEOUT &&
+				req->cause != BY_KILL)) {
 		judge_start(req);
 	} else if (req->cause == BY_TIMEOUT) {
 		say(req, GONS_FAIL_TIMEOUT, ETIMEDOUT,
@@ -3190,7 +3204,7 @@ say(struct gons_reexec *req, enum gons_failure failure, int errnum,
 	req->failure = failure;
 	req->errnum = errnum;
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, req->err.len, fmt, ap);
 	va_end(ap);
 }
 
@@ -3203,7 +3217,7 @@ fail(struct gons_reexec *req, int errnum, const char *fmt, ...)
 	req->failure = GONS_FAIL_START;
 	req->errnum = errnum;
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, 0, fmt, ap);
 	va_end(ap);
 	errno = errnum;
 	return -1;
@@ -3216,18 +3230,17 @@ refuse_setting(struct gons_reexec *req, int errnum, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, 0, fmt, ap);
 	va_end(ap);
 	errno = errnum;
 	return -1;
 }
 
-/* The sentence, and the child's own words if it said any. */
+/* The sentence, and len bytes of the child's own words. */
 static void
-set_error(struct gons_reexec *req, const char *fmt, va_list ap)
+set_error(struct gons_reexec *req, size_t len, const char *fmt, va_list ap)
 {
 	struct gons__text text = { NULL, 0, 0 };
-	size_t len = req->err.len;
 	char *sentence;
 	int round;
 
