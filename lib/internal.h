@@ -93,18 +93,28 @@ struct gons__action { /* what gons_reexec_action says */
 };
 /* What a re-executed child has to do; NULL in a process that is none. */
 GONS_INTERNAL const struct gons__action *gons__status_action(void);
+/* Start-up with another environment, as if the program had executed itself. */
+GONS_INTERNAL void gons__status_again(char **envp);
 /* Is it a re-executed child whose variables another copy has consumed? */
 GONS_INTERNAL int gons__status_stolen(void);
 
 /* reexec.o: for libgons_json alone, therefore exported */
 /*
- * Something that belongs to the request, and how to free it; replaces what
- * was attached before, NULL to have nothing.
+ * Something that belongs to the outcome of the request, and how to free it,
+ * which happens when the request is started again or freed; replaces what was
+ * attached before, NULL to have nothing.
  */
 void gons__reexec_attach(
     struct gons_reexec *, void *what, void (*detach)(void *));
+void *gons__reexec_attached(const struct gons_reexec *);
 /* In the callback of gons_reexec_setcomplete(), before -1: why. */
 void gons__reexec_reject(struct gons_reexec *, const char *why);
+/*
+ * Sets the request's text, and its failure unless that is GONS_FAIL_NONE.
+ * Returns -1, with errno set.
+ */
+int gons__reexec_fail(
+    struct gons_reexec *, int failure, int errnum, const char *why);
 
 /* covmerge.o: for reexec.o; see the comments there */
 struct gons__cov; /* the coverage of one child, on its parent's side */

@@ -30,6 +30,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -67,12 +68,19 @@
 #define STDERR_MAX 65536 /* bytes kept */
 #define STOP_TIME 500 /* ms from SIGTERM to SIGKILL */
 #define TICK 10 /* ms between looks, without a pidfd */
+#define HANDOVER_TIME 5000 /* ms for a prepared process to take a request */
+#define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
+#define PREPARE 0x40000000u /* flag of an action: be a prepared process */
+#define LINGER 1 /* ms before the next spare is made, if nothing presses */
+#define SPARES 2 /* children that are forked ahead */
+#define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
+#define CAPS_MAX 64 /* capabilities that a kernel may have */
 #define CHUNK 4096
 #define READS 64 /* of one descriptor in one step */
 #define STACK 16384 /* bytes, for the child until it executes */
 #define FLAGS_KNOWN                                                         \
 	(GONS_REEXEC_STDERR_PASS | GONS_REEXEC_REPLY | GONS_REEXEC_SEALED | \
-	    GONS_REEXEC_DIE_WITH_PARENT)
+	    GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_PREPARED)
 
 enum kind { /* of a message on the control socket */
 	MSG_REACHED = 1, /* gons_reexec_check(); value: is supervised */
@@ -80,6 +88,9 @@ enum kind { /* of a message on the control socket */
 	MSG_UNKNOWN, /* the action is not registered */
 	MSG_FORK, /* no process in the pid namespace: value errno */
 	MSG_STATUS, /* value: as from waitpid(2) */
+	MSG_PIDFD, /* of a prepared child; with a descriptor */
+	MSG_REAPED, /* its status, told by the prepared process */
+	MSG_LOST, /* it could not take the request: value errno */
 	MSG_KILL /* to a supervisor */
 };
 
@@ -159,6 +170,10 @@ struct gons_reexec {
 	int epoll;
 	int64_t timeout_at, grace_at, stop_at; /* ms; -1: never */
 	int64_t timer_at; /* what the timer is set to */
+	int64_t taken_at; /* a prepared process takes it until then */
+	int retried; /* it has been handed to a second one */
+	int exited; /* a prepared child has, its status is to come: */
+	int reaped, reaped_status; /* from the prepared process */
 	enum cause cause; /* who ended it */
 	int killed; /* SIGKILL is sent */
 	int reached; /* gons_reexec_check() */
@@ -167,6 +182,7 @@ struct gons_reexec {
 	int status, told_status;
 	int finished; /* the result is complete */
 	int rejected; /* and does not decode */
+	int accepted; /* and does, says who was asked */
 	int startup; /* a message tells that it did not start */
 	struct message start; /* that message; the error at its end apart */
 	unsigned char head[8]; /* length of a reply */
@@ -189,6 +205,23 @@ struct launch { /* what the child needs until it executes */
 	int errnum;
 };
 
+enum { /* descriptors that a request is handed over with, those of launch last */
+	PASSED_CONTROL,
+	PASSED_BLOCK,
+	PASSED_STDIO,
+	PASSED = PASSED_STDIO + 3
+};
+
+struct hatch { /* what a prepared process has to look after */
+	struct pollfd poll[4]; /* signals, host, spares, requests */
+	unsigned spares; /* children that wait for a request */
+	size_t n; /* children that have taken one */
+	struct hatched {
+		pid_t pid;
+		int control; /* where their end is told */
+	} * all;
+};
+
 /* The table of actions, and what gons_reexec_check() found. */
 static struct {
 	struct action *actions;
@@ -205,16 +238,32 @@ static struct {
 	pid_t pid;
 	int control;
 	int reply;
+	int forked; /* off a prepared process, which tells its status */
 	int value, known; /* to exit with */
-} child = { 0, -1, -1, 0, 0 };
+} child = { 0, -1, -1, 0, 0, 0 };
+
+/*
+ * The process that prepared children are forked off.  It is no child of this
+ * one, and ends when this one does.
+ */
+static struct {
+	pthread_mutex_t lock;
+	int control; /* requests go here; -1: there is none */
+	int pidfd;
+	int sealed;
+	int hooked; /* forgotten in forked copies */
+	struct buffer standing; /* what this process was when it was made */
+} prepared = { PTHREAD_MUTEX_INITIALIZER, -1, -1, 0, 0, { NULL, 0, 0 } };
 
 /* in the order of a run */
 static const struct action *find_action(const char *);
 static void allow(void);
 static int child_run(int *);
 static int child_refuse(const char *, int *);
+static int child_known(const struct gons__action *);
 static void child_enter(const struct gons__action *);
 static void child_name(void);
+static int send_all(int, struct iovec *, size_t);
 static void tell(int, int, const struct gons_error *);
 #ifdef __GLIBC__
 static void tell_exit(int, void *);
@@ -227,6 +276,17 @@ static void close_but(int, int, int);
 static void supervisor_signals(int, pid_t);
 static int supervisor_reap(pid_t);
 static void die_with(int);
+static void prepared_process(const struct gons__action *);
+static void prepared_loop(int, int);
+static int hatch_watch(struct hatch *);
+static void hatch_add(struct hatch *, pid_t, int);
+static void hatch_reap(struct hatch *);
+static void spare_take(int, int, int);
+static int spare_become(int *, size_t);
+static int *block_read(int, size_t, char ***, size_t *);
+static int tell_pidfd(int, int);
+static int send_fds(int, const struct message *, const int *, size_t);
+static size_t receive(int, struct message *, int *, size_t);
 static void imitate(int) __attribute__((noreturn));
 
 static int fail(struct gons_reexec *, int, const char *, ...)
@@ -245,7 +305,24 @@ static int env_index(
 static int dup_high(int);
 static int high(int);
 
-static int may_start(struct gons_reexec *);
+static int begin(struct gons_reexec *);
+static int begin_fresh(struct gons_reexec *, struct launch *);
+static int begin_prepared(
+    struct gons_reexec *, struct launch *, const struct gons__action *);
+static int may_start(struct gons_reexec *, int);
+static int hand_over(
+    struct gons_reexec *, struct launch *, const struct gons__action *);
+static int block_write(const struct launch *, int *);
+static int prepared_send(
+    struct gons_reexec *, const struct message *, const int *);
+static int prepared_get(int);
+static int prepared_start(int);
+static int prepared_await(struct gons_reexec *);
+static void drain(int *);
+static void prepared_end(void);
+static void prepared_forget(void);
+static int standing_of(struct buffer *);
+static void standing_ns(int, unsigned char *);
 static int open_channels(
     struct gons_reexec *, struct launch *, struct gons__action *);
 static int open_stdio(
@@ -287,10 +364,16 @@ static void read_out(struct gons_reexec *);
 static int read_piece(struct gons_reexec *);
 static int read_head(struct gons_reexec *);
 static void take(struct gons_reexec *, size_t);
+static int ask(struct gons_reexec *, const void *, size_t);
 static void complete(struct gons_reexec *);
 static void out_of_bounds(struct gons_reexec *, int);
 static void read_err(struct gons_reexec *);
 static void read_control(struct gons_reexec *);
+static void heed(struct gons_reexec *, const struct message *, size_t, int *);
+static void taken(struct gons_reexec *, int *);
+static int is_prepared(const struct gons_reexec *);
+static void reap_prepared(struct gons_reexec *, int);
+static void not_taken(struct gons_reexec *);
 static void reap(struct gons_reexec *);
 static void look_at_clock(struct gons_reexec *);
 static void stop(struct gons_reexec *, enum cause);
@@ -405,22 +488,21 @@ child_run(int *status)
 {
 	const struct gons__action *what = gons__status_action();
 	const struct action *action;
-	int type = 0;
-	socklen_t len = sizeof(type);
 
 	if (self.child)
 		return child_refuse("the action has been run already", status);
 	self.child = 1;
-	if (what->name[0] == '\0' || what->fd[GONS__FD_CONTROL] < 0 ||
-	    getsockopt(what->fd[GONS__FD_CONTROL], SOL_SOCKET, SO_TYPE, &type,
-		&len) == -1 ||
-	    type != SOCK_SEQPACKET)
+	if (!child_known(what))
 		return child_refuse("gons_reexec_action is private to "
 				    "gons_reexec_start(3)",
 		    status);
-	child.pid = getpid();
-	child.control = what->fd[GONS__FD_CONTROL];
+	child_name();
 	*status = EXIT_FAILURE;
+	if ((what->flags & PREPARE) != 0) {
+		prepared_process(what);
+		what = gons__status_action();
+	}
+	child.control = what->fd[GONS__FD_CONTROL];
 	if (gons_status_error() != NULL) {
 		tell(MSG_STARTUP, 0, gons_status_error());
 		return 1;
@@ -436,6 +518,19 @@ child_run(int *status)
 	child.value = *status;
 	child.known = 1;
 	return 1;
+}
+
+/* Was it started by gons_reexec_start()? */
+static int
+child_known(const struct gons__action *what)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return what->name[0] != '\0' && what->fd[GONS__FD_CONTROL] >= 0 &&
+	       getsockopt(what->fd[GONS__FD_CONTROL], SOL_SOCKET, SO_TYPE,
+		   &type, &len) == 0 &&
+	       type == SOCK_SEQPACKET;
 }
 
 /* Somebody plays tricks, or two copies meet: better no action than a wrong. */
@@ -460,9 +555,11 @@ child_enter(const struct gons__action *what)
 	child.pid = getpid();
 	child.reply = what->fd[GONS__FD_REPLY];
 #ifdef __GLIBC__
-	(void)on_exit(tell_exit, NULL);
+	if (!child.forked)
+		(void)on_exit(tell_exit, NULL);
 #else
-	(void)atexit(tell_exit);
+	if (!child.forked)
+		(void)atexit(tell_exit);
 #endif
 	cov[0] = what->fd[GONS__FD_COVERAGE];
 	cov[1] = what->fd[GONS__FD_PROFILE];
@@ -529,9 +626,9 @@ supervise(const struct gons__action *what, int *status)
 	sigset_t all, old;
 	pid_t pid;
 
-	child_name();
 	if ((gons_status_joined() & GONS_BIT(GONS_PID)) == 0 && host == -1) {
-		tell(MSG_REACHED, 0, NULL);
+		if (!child.forked) /* in which case that is known */
+			tell(MSG_REACHED, 0, NULL);
 		return 0;
 	}
 	tell(MSG_REACHED, 1, NULL);
@@ -681,11 +778,352 @@ imitate(int status)
 	_exit(WEXITSTATUS(status));
 }
 
+/*
+ * The prepared process: the first one only forks it, so that it is no child
+ * of the host, whose wait(2) must not find it.  It keeps one child ahead, the
+ * spare, which takes the next request, tells so, and becomes an ordinary
+ * re-executed child.  Returns in that one alone.
+ */
+static void
+prepared_process(const struct gons__action *what)
+{
+	int control = what->fd[GONS__FD_CONTROL];
+	int host = what->fd[GONS__FD_HOST];
+	sigset_t all, old;
+	pid_t pid;
+
+	child.control = control;
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &old);
+	if ((pid = fork()) == -1)
+		tell(MSG_FORK, errno, NULL);
+	if (pid != 0)
+		_exit(EXIT_SUCCESS);
+	if (gons_status_error() != NULL || host == -1) {
+		tell(MSG_FORK, ENOSYS, NULL);
+		_exit(EXIT_FAILURE);
+	}
+	prepared_loop(control, host);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+/* Returns in each spare that has taken a request. */
+static void
+prepared_loop(int control, int host)
+{
+	struct hatch hatch;
+	struct pollfd *p = hatch.poll;
+	int me, theirs;
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	memset(&hatch, 0, sizeof(hatch));
+	me = high((int)syscall(SYS_pidfd_open, getpid(), 0));
+	(void)tell_pidfd(control, me);
+	p[0].fd = high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
+	p[1].fd = host;
+	p[3].fd = control;
+	p[0].events = p[1].events = p[2].events = POLLIN;
+	if (open_socket(SOCK_SEQPACKET, &p[2].fd, &theirs) != 0)
+		_exit(EXIT_FAILURE);
+	for (;;) {
+		if (hatch.spares < SPARES &&
+		    (hatch.spares == 0 || !hatch_watch(&hatch))) {
+			switch (fork()) {
+			case -1:
+				_exit(EXIT_FAILURE);
+			case 0:
+				die_with(me);
+				spare_take(control, host, theirs);
+				return;
+			default:
+				hatch.spares++;
+			}
+		} else if (hatch.spares == SPARES) {
+			(void)hatch_watch(&hatch);
+		}
+	}
+}
+
+/*
+ * Waits for something to happen.  Returns 0 when it is time for another
+ * spare: to make one takes about as long as an action that does little, so
+ * who waits for the end of that comes first.
+ */
+static int
+hatch_watch(struct hatch *hatch)
+{
+	struct pollfd *p = hatch->poll;
+	struct signalfd_siginfo info;
+	struct message message;
+	int control, n;
+
+	n = poll(p, 4, hatch->spares < SPARES ? LINGER : -1);
+	if (n < 1)
+		return n != 0;
+	if (p[1].revents != 0 || p[3].revents != 0)
+		_exit(EXIT_SUCCESS);
+	while (
+	    p[2].revents != 0 && receive(p[2].fd, &message, &control, 1) > 0) {
+		hatch->spares--;
+		hatch_add(hatch, message.value, control);
+	}
+	if (p[0].revents == 0)
+		return 1;
+	while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
+		continue;
+	hatch_reap(hatch);
+	return 0;
+}
+
+/* Its end is to be told on its own control socket. */
+static void
+hatch_add(struct hatch *hatch, pid_t pid, int control)
+{
+	struct hatched *all;
+
+	all = realloc(hatch->all, (hatch->n + 1) * sizeof(*all));
+	if (all == NULL)
+		_exit(EXIT_FAILURE);
+	hatch->all = all;
+	all[hatch->n].pid = pid;
+	all[hatch->n++].control = control;
+}
+
+/* A spare that ends by itself is a bad sign: then so does this process. */
+static void
+hatch_reap(struct hatch *hatch)
+{
+	int status;
+	pid_t pid;
+	size_t i;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (i = 0; i < hatch->n; i++)
+			if (hatch->all[i].pid == pid)
+				break;
+		if (i == hatch->n)
+			_exit(EXIT_FAILURE);
+		child.control = hatch->all[i].control;
+		tell(MSG_REAPED, status, NULL);
+		if (child.control != -1)
+			(void)close(child.control);
+		hatch->all[i] = hatch->all[--hatch->n];
+	}
+}
+
+/*
+ * In the spare: wait for a request, and become what it asks for.  The
+ * descriptors come in the order of hand_over(); one that finds no room here
+ * is missing at the end.
+ */
+static void
+spare_take(int control, int host, int hatch)
+{
+	int fds[RIGHTS_MAX];
+	struct message message;
+	struct pollfd p[2];
+	size_t n, nfds;
+	int errnum, me;
+
+	me = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	p[0].fd = control;
+	p[1].fd = host;
+	p[0].events = p[1].events = POLLIN;
+	do {
+		if (poll(p, 2, -1) == -1)
+			continue;
+		if (p[1].revents != 0)
+			_exit(EXIT_SUCCESS);
+	} while ((n = receive(control, &message, fds, RIGHTS_MAX)) == 0);
+	if (n == (size_t)-1)
+		_exit(EXIT_SUCCESS); /* the host has no use for us any more */
+	if (fds[0] == -1)
+		_exit(EXIT_FAILURE);
+	child.control = fds[0];
+	child.forked = 1;
+	nfds = (size_t)message.value;
+	message.value = getpid();
+	(void)send_fds(hatch, &message, fds, 1);
+	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	if (tell_pidfd(child.control, me) != 0)
+		_exit(EXIT_FAILURE); /* nobody waits for it any more */
+	if ((errnum = spare_become(fds, nfds)) != 0) {
+		tell(MSG_LOST, errnum, NULL);
+		_exit(EXIT_FAILURE);
+	}
+}
+
+/*
+ * As executing would have it: the environment is new, each descriptor has its
+ * number, no other is left, and start-up happens.
+ */
+static int
+spare_become(int *fds, size_t nfds)
+{
+	struct launch launch;
+	size_t envlen, i;
+	char **envp;
+	int *number, errnum = 0, least = STDERR_FILENO;
+
+	for (i = 0; i < nfds && i < RIGHTS_MAX; i++)
+		if (fds[i] == -1)
+			return EMFILE;
+	if (nfds < PASSED || nfds > RIGHTS_MAX)
+		return EPROTO;
+	if ((number = block_read(
+		 fds[PASSED_BLOCK], nfds - PASSED, &envp, &envlen)) == NULL)
+		return errno;
+	launch.fds = number;
+	launch.nfds = nfds - PASSED;
+	if (launch.nfds > 0)
+		least = number[launch.nfds - 1];
+	for (i = 0; i < nfds && errnum == 0; i++)
+		if ((fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, least + 1)) == -1)
+			errnum = errno;
+	child.control = fds[PASSED_CONTROL];
+	for (i = 0; i < nfds - PASSED && errnum == 0; i++)
+		if (dup2(fds[PASSED + i], number[i]) == -1)
+			errnum = errno;
+	for (i = 0; i < 3 && errnum == 0; i++)
+		if (dup2(fds[PASSED_STDIO + i], (int)i) == -1)
+			errnum = errno;
+	/* The control socket is known by the number that it has come to. */
+	if (errnum == 0) {
+		child_close(&launch);
+		environ = envp;
+		gons__status_again(envp);
+		child.control = gons__status_action()->fd[GONS__FD_CONTROL];
+	}
+	free(number);
+	return errnum;
+}
+
+/*
+ * What block_write() wrote: the numbers of the descriptors that follow, then
+ * the environment.  The array of the latter and the block stay.
+ */
+static int *
+block_read(int fd, size_t nfds, char ***envp, size_t *envlen)
+{
+	size_t i, n = 0;
+	struct stat st;
+	int *number;
+	char *block, *p;
+
+	if (fstat(fd, &st) == -1)
+		return NULL;
+	block = mmap(NULL, (size_t)st.st_size + 1, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE, fd, 0);
+	if (block == MAP_FAILED)
+		return NULL;
+	*envlen = (size_t)st.st_size - nfds * sizeof(*number);
+	p = block + nfds * sizeof(*number);
+	for (i = 0; i < *envlen; i++)
+		n += p[i] == '\0';
+	number = malloc((nfds + 1) * sizeof(*number));
+	*envp = calloc(n + 1, sizeof(**envp));
+	if (number == NULL || *envp == NULL) {
+		free(number);
+		free(*envp);
+		return NULL;
+	}
+	memcpy(number, block, nfds * sizeof(*number));
+	for (i = 0; i < n; i++) {
+		(*envp)[i] = p;
+		p += strlen(p) + 1;
+	}
+	return number;
+}
+
+/* This process, so that it can be watched by who is not its parent. */
+static int
+tell_pidfd(int control, int fd)
+{
+	struct message message;
+
+	memset(&message, 0, MESSAGE_SHORT);
+	message.kind = MSG_PIDFD;
+	return send_fds(control, &message, &fd, fd == -1 ? 0 : 1);
+}
+
+/* A short message and descriptors; 0 or an errno value. */
+static int
+send_fds(int sock, const struct message *message, const int *fds, size_t n)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(RIGHTS_MAX * sizeof(int))];
+	} rights;
+	struct iovec iov;
+	struct msghdr msg;
+	ssize_t r;
+
+	memset(&msg, 0, sizeof(msg));
+	iov.iov_base = (void *)(uintptr_t)message;
+	iov.iov_len = MESSAGE_SHORT;
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	if (n > 0) {
+		memset(&rights.head, 0, sizeof(rights.head));
+		msg.msg_control = &rights;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(*fds));
+		rights.head.cmsg_level = SOL_SOCKET;
+		rights.head.cmsg_type = SCM_RIGHTS;
+		rights.head.cmsg_len = CMSG_LEN(n * sizeof(*fds));
+		memcpy(CMSG_DATA(&rights.head), fds, n * sizeof(*fds));
+	}
+	do
+		r = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (r == -1 && errno == EINTR);
+	return r == -1 ? errno : 0;
+}
+
+/*
+ * A message with up to n descriptors, -1 in the place of those that did not
+ * come.  Returns its length, 0 when there is none yet, -1 when there will be
+ * no more.
+ */
+static size_t
+receive(int sock, struct message *message, int *fds, size_t n)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(RIGHTS_MAX * sizeof(int))];
+	} rights;
+	struct cmsghdr *c;
+	struct iovec iov;
+	struct msghdr msg;
+	size_t i, got = 0;
+	ssize_t r;
+
+	memset(&msg, 0, sizeof(msg));
+	iov.iov_base = message;
+	iov.iov_len = sizeof(*message);
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	msg.msg_control = n > 0 ? &rights : NULL;
+	msg.msg_controllen = n > 0 ? CMSG_SPACE(n * sizeof(int)) : 0;
+	r = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	for (i = 0; i < n; i++)
+		fds[i] = -1;
+	if (r == -1)
+		return errno == EAGAIN || errno == EINTR ? 0 : (size_t)-1;
+	c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
+	    c->cmsg_type == SCM_RIGHTS) {
+		got = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(c), got * sizeof(int));
+	}
+	return r < (ssize_t)MESSAGE_SHORT ? (size_t)-1 : (size_t)r;
+}
+
 int
 gons_reexec_reply(const void *buf, size_t len)
 {
 	unsigned char head[8];
 	uint64_t n = len;
+	struct iovec iov[2];
 	int i, errnum;
 
 	if (!self.child || gons__status_action() == NULL ||
@@ -699,14 +1137,42 @@ gons_reexec_reply(const void *buf, size_t len)
 	}
 	for (i = 7; i >= 0; i--, n >>= 8)
 		head[i] = (unsigned char)n;
-	errnum = write_all(child.reply, head, sizeof(head));
-	if (errnum == 0)
-		errnum = write_all(child.reply, buf, len);
+	iov[0].iov_base = head;
+	iov[0].iov_len = sizeof(head);
+	iov[1].iov_base = (void *)(uintptr_t)buf;
+	iov[1].iov_len = len;
+	errnum = send_all(child.reply, iov, 2);
 	close_fd(&child.reply);
 	if (errnum == 0)
 		return 0;
 	errno = errnum;
 	return -1;
+}
+
+/* Through a stream socket, and without SIGPIPE if nobody reads any more. */
+static int
+send_all(int sock, struct iovec *iov, size_t n)
+{
+	struct msghdr msg;
+	ssize_t r;
+
+	memset(&msg, 0, sizeof(msg));
+	while (n > 0) {
+		msg.msg_iov = iov;
+		msg.msg_iovlen = n;
+		r = sendmsg(sock, &msg, MSG_NOSIGNAL);
+		if (r == -1 && errno == EINTR)
+			continue;
+		if (r == -1)
+			return errno;
+		for (; n > 0 && (size_t)r >= iov->iov_len; iov++, n--)
+			r -= (ssize_t)iov->iov_len;
+		if (n > 0) {
+			iov->iov_base = (char *)iov->iov_base + r;
+			iov->iov_len -= (size_t)r;
+		}
+	}
+	return 0;
 }
 
 struct gons_reexec *
@@ -751,7 +1217,6 @@ gons_reexec_free(struct gons_reexec *req)
 	}
 	release(req);
 	forget(req);
-	gons__reexec_attach(req, NULL, NULL);
 	for (i = 0; i < req->nrefs; i++) {
 		close_fd(&req->ref[i].fd);
 		free(req->ref[i].path);
@@ -821,15 +1286,15 @@ gons_reexec_setorder(struct gons_reexec *req, const char *order)
 
 	if (busy(req))
 		return -1;
+	if (req->target != -1)
+		return refuse_setting(req, EINVAL,
+		    "an order cannot be set together with a target");
 	if (order != NULL && *order != '\0') {
 		if (gons_order_parse(order, &parsed, &error) == -1) {
 			(void)gons_error_format(&error, text, sizeof(text));
 			return refuse_setting(
 			    req, EINVAL, "%s", gons__after(text, "gons: "));
 		}
-		if (req->target != -1)
-			return refuse_setting(req, EINVAL,
-			    "an order cannot be set together with a target");
 		if ((copy = strdup(order)) == NULL)
 			return refuse_setting(req, ENOMEM, "no memory");
 	}
@@ -850,8 +1315,8 @@ gons_reexec_target(struct gons_reexec *req, int pidfd, unsigned types)
 		    req, EINVAL, "unknown namespace type in the mask");
 	if (req->nrefs > 0 || req->order != NULL)
 		return refuse_setting(req, EINVAL,
-		    "a target cannot be set together with a namespace or "
-		    "an order");
+		    "a target cannot be set together with a namespace or an "
+		    "order");
 	if ((fd = dup_high(pidfd)) == -1)
 		return refuse_setting(req, errno, "invalid target");
 	close_fd(&req->target);
@@ -1011,9 +1476,6 @@ gons_reexec_setflags(struct gons_reexec *req, unsigned flags)
 {
 	if (busy(req))
 		return -1;
-	if ((flags & GONS_REEXEC_PREPARED) != 0)
-		return refuse_setting(
-		    req, ENOTSUP, "GONS_REEXEC_PREPARED is not supported");
 	if ((flags & ~FLAGS_KNOWN) != 0)
 		return refuse_setting(
 		    req, EINVAL, "unknown flags 0x%x", flags & ~FLAGS_KNOWN);
@@ -1021,7 +1483,7 @@ gons_reexec_setflags(struct gons_reexec *req, unsigned flags)
 	return 0;
 }
 
-/* For libgons_json: something that lives as long as the request's outcome. */
+/* For libgons_json: what lives as long as the outcome of this run. */
 void
 gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 {
@@ -1031,12 +1493,33 @@ gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 	req->detach = detach;
 }
 
+void *
+gons__reexec_attached(const struct gons_reexec *req)
+{
+	return req->attached;
+}
+
 /* For libgons_json, in the callback of gons_reexec_setcomplete(): why -1. */
 void
 gons__reexec_reject(struct gons_reexec *req, const char *why)
 {
 	free(req->why);
 	req->why = strdup(why);
+}
+
+/*
+ * For libgons_json: the outcome is a failure after all; GONS_FAIL_NONE: it
+ * stays what it is, but the caller has asked for something impossible.
+ */
+int
+gons__reexec_fail(
+    struct gons_reexec *req, int failure, int errnum, const char *why)
+{
+	if (failure != GONS_FAIL_NONE) {
+		req->failure = (enum gons_failure)failure;
+		req->errnum = errnum;
+	}
+	return refuse_setting(req, errnum, "%s", why);
 }
 
 int
@@ -1048,15 +1531,31 @@ gons_reexec_run(struct gons_reexec *req)
 int
 gons_reexec_start(struct gons_reexec *req)
 {
-	struct gons__action what;
-	struct launch launch;
-	int errnum, i;
+	int errnum;
 
 	if (busy(req))
 		return -1;
 	forget(req);
-	if (may_start(req) == -1)
+	if (may_start(req, 1) == -1)
 		return -1;
+	if ((req->epoll = high(epoll_create1(EPOLL_CLOEXEC))) == -1)
+		errnum = errno;
+	else
+		errnum = begin(req);
+	if (errnum == 0)
+		return 0;
+	release(req);
+	return fail(req, errnum, "cannot be started: %s", strerror(errnum));
+}
+
+/* Also a second time, if the prepared process is lost that had it. */
+static int
+begin(struct gons_reexec *req)
+{
+	struct gons__action what;
+	struct launch launch;
+	int errnum, i;
+
 	memset(&launch, 0, sizeof(launch));
 	for (i = 0; i < 3; i++)
 		launch.stdio[i] = -1;
@@ -1065,31 +1564,53 @@ gons_reexec_start(struct gons_reexec *req)
 	for (i = 0; i < GONS__NFDS; i++)
 		what.fd[i] = -1;
 	errnum = open_channels(req, &launch, &what);
-	if (errnum == 0 && (errnum = build_fds(req, &launch, &what)) == 0 &&
-	    (errnum = build_env(req, &launch, &what)) == 0 &&
-	    (errnum = spawn(req, &launch)) == 0) {
-		req->state = RUNNING;
-		req->owner = getpid();
-		errnum = watch(req);
-	}
+	if (errnum == 0)
+		errnum = build_fds(req, &launch, &what);
+	if (errnum == 0)
+		errnum = build_env(req, &launch, &what);
+	if (errnum == 0)
+		errnum = (req->flags & GONS_REEXEC_PREPARED) != 0
+			     ? begin_prepared(req, &launch, &what)
+			     : begin_fresh(req, &launch);
 	close_launch(&launch, &what);
-	if (errnum == 0) {
-		if (req->cov != NULL)
-			gons__cov_started(req->cov);
-		return 0;
-	}
-	if (req->state == RUNNING) {
-		stop(req, BY_KILL);
-		while (!req->ended)
-			reap(req);
-	}
-	req->state = IDLE;
-	release(req);
-	return fail(req, errnum, "cannot be started: %s", strerror(errnum));
+	if (errnum != 0)
+		return errnum;
+	if (req->cov != NULL)
+		gons__cov_started(req->cov);
+	req->state = RUNNING;
+	req->owner = getpid();
+	return 0;
 }
 
 static int
-may_start(struct gons_reexec *req)
+begin_fresh(struct gons_reexec *req, struct launch *launch)
+{
+	int errnum = spawn(req, launch);
+
+	if (errnum != 0 || (errnum = watch(req)) == 0)
+		return errnum;
+	(void)send_signal(req, SIGKILL);
+	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
+		continue;
+	return errnum;
+}
+
+/* Once it is handed over nothing may fail here. */
+static int
+begin_prepared(struct gons_reexec *req, struct launch *launch,
+    const struct gons__action *what)
+{
+	int errnum;
+
+	req->taken_at = now() + HANDOVER_TIME;
+	if ((errnum = watch(req)) != 0)
+		return errnum;
+	return hand_over(req, launch, what);
+}
+
+/* action: it has to be registered. */
+static int
+may_start(struct gons_reexec *req, int action)
 {
 	size_t i;
 
@@ -1103,7 +1624,7 @@ may_start(struct gons_reexec *req)
 	if (getauxval(AT_SECURE) != 0)
 		return fail(
 		    req, EPERM, "cannot be started in secure-execution mode");
-	if (find_action(req->action) == NULL)
+	if (action && find_action(req->action) == NULL)
 		return fail(req, ENOENT, "not registered");
 	if (self.exe == -1)
 		return fail(req, self.errnum,
@@ -1117,6 +1638,329 @@ may_start(struct gons_reexec *req)
 			    "cannot be started: descriptor %d: %s",
 			    req->keep[i], strerror(errno));
 	return 0;
+}
+
+/*
+ * The same preparations as for executing, sent to the prepared process.
+ */
+static int
+hand_over(struct gons_reexec *req, struct launch *launch,
+    const struct gons__action *what)
+{
+	int fds[RIGHTS_MAX], errnum, i;
+	struct message message;
+	size_t n;
+
+	for (n = i = 0; n < launch->nfds; n++)
+		if (launch->fds[n] != launch->exe)
+			launch->fds[i++] = launch->fds[n];
+	launch->nfds = (size_t)i;
+	if (launch->nfds + PASSED > RIGHTS_MAX)
+		return E2BIG;
+	fds[PASSED_CONTROL] = what->fd[GONS__FD_CONTROL];
+	for (i = 0; i < 3; i++)
+		fds[PASSED_STDIO + i] = launch->stdio[i];
+	for (n = 0; n < launch->nfds; n++)
+		fds[PASSED + n] = launch->fds[n];
+	if ((errnum = block_write(launch, &fds[PASSED_BLOCK])) == 0) {
+		memset(&message, 0, MESSAGE_SHORT);
+		message.value = (int)(launch->nfds + PASSED);
+		errnum = prepared_send(req, &message, fds);
+	}
+	close_fd(&fds[PASSED_BLOCK]);
+	return errnum;
+}
+
+static int
+block_write(const struct launch *launch, int *fd)
+{
+	size_t len = launch->nfds * sizeof(*launch->fds);
+	char *block, *p, **e;
+	int errnum;
+
+	for (e = launch->envp; *e != NULL; e++)
+		len += strlen(*e) + 1;
+	if ((block = malloc(len)) == NULL)
+		return ENOMEM;
+	memcpy(block, launch->fds, launch->nfds * sizeof(*launch->fds));
+	p = block + launch->nfds * sizeof(*launch->fds);
+	for (e = launch->envp; *e != NULL; e++)
+		p = stpcpy(p, *e) + 1;
+	if ((*fd = memory_fd("gons-request", MFD_NOEXEC_SEAL)) == -1)
+		errnum = errno;
+	else
+		errnum = write_all(*fd, block, len);
+	free(block);
+	return errnum;
+}
+
+/*
+ * The prepared process takes one request after the other; if there are more
+ * than its socket can hold this has to wait.
+ */
+static int
+prepared_send(
+    struct gons_reexec *req, const struct message *message, const int *fds)
+{
+	int64_t until = now() + HANDOVER_TIME;
+	struct pollfd p[2];
+	int errnum;
+
+	(void)pthread_mutex_lock(&prepared.lock);
+	errnum = prepared_get((req->flags & GONS_REEXEC_SEALED) != 0);
+	while (errnum == 0) {
+		errnum = send_fds(
+		    prepared.control, message, fds, (size_t)message->value);
+		if ((errnum != EAGAIN && errnum != ETOOMANYREFS) ||
+		    now() > until)
+			break;
+		/* too many descriptors on their way: no event tells */
+		p[0].fd = prepared.pidfd;
+		p[1].fd = errnum == EAGAIN ? prepared.control : -1;
+		p[0].events = POLLIN;
+		p[1].events = POLLOUT;
+		errnum = poll(p, 2, p[1].fd == -1 ? 1 : TICK) == 1 &&
+				 p[0].revents != 0
+			     ? prepared_get(0)
+			     : 0;
+	}
+	(void)pthread_mutex_unlock(&prepared.lock);
+	return errnum;
+}
+
+int
+gons_reexec_prepare(void)
+{
+	struct gons_reexec *req;
+	int errnum = 0;
+
+	if ((req = gons_reexec_new("-")) == NULL)
+		return -1;
+	if (may_start(req, 0) == -1)
+		errnum = errno;
+	gons_reexec_free(req);
+	if (errnum == 0) {
+		(void)pthread_mutex_lock(&prepared.lock);
+		errnum = prepared_get(0);
+		(void)pthread_mutex_unlock(&prepared.lock);
+	}
+	if (errnum == 0)
+		return 0;
+	errno = errnum;
+	return -1;
+}
+
+/*
+ * There is one, it is alive, and this process is what it was when that was
+ * made.  Who has dropped privileges must not have actions run with them.
+ */
+static int
+prepared_get(int sealed)
+{
+	struct buffer standing = { NULL, 0, 0 };
+	struct pollfd p;
+	int errnum;
+
+	if ((errnum = standing_of(&standing)) != 0) {
+		free(standing.data);
+		return errnum;
+	}
+	p.fd = prepared.pidfd;
+	p.events = POLLIN;
+	if (prepared.control != -1 &&
+	    (poll(&p, 1, 0) != 0 || (sealed && !prepared.sealed) ||
+		standing.len != prepared.standing.len ||
+		memcmp(standing.data, prepared.standing.data, standing.len) !=
+		    0))
+		prepared_end();
+	if (prepared.control == -1) {
+		errnum = prepared_start(sealed || prepared.sealed);
+		free(prepared.standing.data);
+		prepared.standing = standing;
+	} else {
+		free(standing.data);
+	}
+	return errnum;
+}
+
+static int
+prepared_start(int sealed)
+{
+	struct gons__action what;
+	struct launch launch;
+	struct gons_reexec *req;
+	int errnum, i;
+
+	if (!prepared.hooked &&
+	    (errnum = pthread_atfork(NULL, NULL, prepared_forget)) != 0)
+		return errnum;
+	prepared.hooked = 1;
+	if ((req = gons_reexec_new("-")) == NULL)
+		return errno;
+	memset(&launch, 0, sizeof(launch));
+	memset(&what, 0, sizeof(what));
+	for (i = 0; i < GONS__NFDS; i++)
+		what.fd[i] = -1;
+	req->flags =
+	    (sealed ? GONS_REEXEC_SEALED : 0) | GONS_REEXEC_DIE_WITH_PARENT;
+	errnum = open_channels(req, &launch, &what);
+	gons__cov_drop(req->cov);
+	req->cov = NULL;
+	what.fd[GONS__FD_COVERAGE] = what.fd[GONS__FD_PROFILE] = -1;
+	what.flags = PREPARE;
+	if (errnum == 0 && (errnum = build_fds(req, &launch, &what)) == 0 &&
+	    (errnum = build_env(req, &launch, &what)) == 0)
+		errnum = spawn(req, &launch);
+	close_launch(&launch, &what);
+	if (errnum == 0)
+		errnum = prepared_await(req);
+	if (errnum == 0) {
+		prepared.control = req->fd[SRC_CONTROL];
+		req->fd[SRC_CONTROL] = -1;
+		prepared.sealed = sealed;
+	}
+	gons_reexec_free(req);
+	return errnum;
+}
+
+/*
+ * It reaches gons_reexec_check(), forks and ends; the other one tells who it
+ * is.  What it prints until then nobody wants, but it must not block it.
+ */
+static int
+prepared_await(struct gons_reexec *req)
+{
+	int64_t until = now() + PREPARE_TIME;
+	struct message message;
+	struct pollfd p[3];
+	int errnum = EPROTO;
+	size_t n = 0;
+
+	p[0].fd = req->fd[SRC_CONTROL];
+	p[1].fd = req->fd[SRC_OUT];
+	p[2].fd = req->fd[SRC_ERR];
+	p[0].events = p[1].events = p[2].events = POLLIN;
+	while (n == 0 && now() < until) {
+		if (poll(p, 3, TICK * 10) < 1)
+			continue;
+		if (p[1].revents != 0)
+			drain(&p[1].fd);
+		if (p[2].revents != 0)
+			drain(&p[2].fd);
+		if (p[0].revents != 0)
+			n = receive(p[0].fd, &message, &prepared.pidfd, 1);
+	}
+	if (n == 0) {
+		errnum = ETIMEDOUT;
+		(void)send_signal(req, SIGKILL);
+	} else if (n != (size_t)-1) {
+		errnum = message.kind == MSG_PIDFD && prepared.pidfd != -1
+			     ? 0
+			     : message.value;
+	}
+	prepared.pidfd = high(prepared.pidfd);
+	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
+		continue;
+	return errnum;
+}
+
+static void
+drain(int *fd)
+{
+	char dropped[CHUNK];
+	ssize_t n;
+
+	while ((n = read(*fd, dropped, sizeof(dropped))) > 0)
+		continue;
+	if (n == 0)
+		*fd = -1;
+}
+
+/* Its spare goes with it; children that it has made do not. */
+static void
+prepared_end(void)
+{
+	if (prepared.pidfd != -1)
+		(void)syscall(
+		    SYS_pidfd_send_signal, prepared.pidfd, SIGKILL, NULL, 0);
+	close_fd(&prepared.pidfd);
+	close_fd(&prepared.control);
+}
+
+/* In a forked copy of this process: it may make one of its own. */
+static void
+prepared_forget(void)
+{
+	close_fd(&prepared.pidfd);
+	close_fd(&prepared.control);
+	(void)pthread_mutex_init(&prepared.lock, NULL);
+}
+
+/*
+ * What this thread may do and where it is, as far as the kernel lets a child
+ * inherit it: ids, groups, capabilities, namespaces.
+ */
+static int
+standing_of(struct buffer *standing)
+{
+	struct {
+		uid_t uid[3];
+		gid_t gid[3];
+		unsigned caps[6];
+		int securebits;
+		int groups;
+		unsigned char bounding[CAPS_MAX], ambient[CAPS_MAX];
+		unsigned char ns[GONS_NTYPES][24];
+	} now_is;
+	unsigned head[2] = { 0x20080522, 0 };
+	size_t len;
+	int i;
+
+	memset(&now_is, 0, sizeof(now_is));
+	if (getresuid(&now_is.uid[0], &now_is.uid[1], &now_is.uid[2]) == -1 ||
+	    getresgid(&now_is.gid[0], &now_is.gid[1], &now_is.gid[2]) == -1 ||
+	    syscall(SYS_capget, head, now_is.caps) == -1 ||
+	    (now_is.groups = getgroups(0, NULL)) == -1)
+		return errno;
+	now_is.securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	for (i = 0; i < CAPS_MAX; i++) {
+		int r = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
+
+		if (r == -1)
+			break;
+		now_is.bounding[i] = (unsigned char)r;
+		now_is.ambient[i] = (unsigned char)prctl(
+		    PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0);
+	}
+	for (i = 0; i < GONS_NTYPES; i++)
+		standing_ns(i, now_is.ns[i]);
+	len = sizeof(now_is) + (size_t)now_is.groups * sizeof(gid_t);
+	if ((standing->data = malloc(len)) == NULL)
+		return ENOMEM;
+	memcpy(standing->data, &now_is, sizeof(now_is));
+	standing->len = len;
+	if (now_is.groups > 0 &&
+	    getgroups(now_is.groups,
+		(gid_t *)(void *)(standing->data + sizeof(now_is))) !=
+		now_is.groups)
+		return errno;
+	return 0;
+}
+
+/* Of a type that has another for children, that one; nothing without /proc. */
+static void
+standing_ns(int type, unsigned char *id)
+{
+	char path[64];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "/proc/thread-self/ns/%s%s",
+	    gons_type_name(type),
+	    type == GONS_PID || type == GONS_TIME ? "_for_children" : "");
+	if (stat(path, &st) == -1)
+		return;
+	memcpy(id, &st.st_dev, sizeof(st.st_dev));
+	memcpy(id + sizeof(st.st_dev), &st.st_ino, sizeof(st.st_ino));
 }
 
 /*
@@ -1240,16 +2084,13 @@ static int
 write_all(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;
-	int plain = 0;
 	ssize_t n;
 
 	while (len > 0) {
-		n = plain ? write(fd, p, len) : send(fd, p, len, MSG_NOSIGNAL);
-		if (n == -1 && errno == ENOTSOCK && !plain)
-			plain = 1;
-		else if (n == -1 && errno != EINTR)
+		n = write(fd, p, len);
+		if (n == -1 && errno != EINTR)
 			return errno;
-		else if (n > 0) {
+		if (n > 0) {
 			p += n;
 			len -= (size_t)n;
 		}
@@ -1446,8 +2287,7 @@ build_order(const struct gons_reexec *req, char **env)
 			order.step[n++].type = (int)i;
 	order.nsteps = n;
 	(void)gons_order_format(&order, text, sizeof(text));
-	*env = format("gons_order=%s",
-	    req->order != NULL ? req->order : text);
+	*env = format("gons_order=%s", req->order != NULL ? req->order : text);
 	return *env == NULL ? ENOMEM : 0;
 }
 
@@ -1594,13 +2434,11 @@ watch(struct gons_reexec *req)
 {
 	int i, errnum;
 
-	if ((req->epoll = high(epoll_create1(EPOLL_CLOEXEC))) == -1)
-		return errno;
 	for (i = 0; i < NSRCS; i++)
-		if (req->fd[i] != -1 &&
+		if (req->fd[i] != -1 && i != SRC_TIMER &&
 		    (errnum = watch_fd(req, (enum source)i)) != 0)
 			return errnum;
-	if (req->timeout != -1)
+	if (req->timeout != -1 && !req->retried)
 		req->timeout_at = now() + req->timeout;
 	return set_timer(req);
 }
@@ -1699,8 +2537,13 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 		    req->fd[SRC_TIMER], &expirations, sizeof(expirations));
 		req->timer_at = -1;
 	}
-	if ((ready & 1u << SRC_PIDFD) != 0 || req->fd[SRC_PIDFD] == -1)
+	if (is_prepared(req)) {
+		read_control(req);
+		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
+		not_taken(req);
+	} else if ((ready & 1u << SRC_PIDFD) != 0 || req->fd[SRC_PIDFD] == -1) {
 		reap(req);
+	}
 	if (req->ended)
 		ready |= 1u << SRC_CONTROL | 1u << SRC_OUT | 1u << SRC_ERR;
 	if ((ready & 1u << SRC_CONTROL) != 0)
@@ -1785,31 +2628,51 @@ read_head(struct gons_reexec *req)
 	return 1;
 }
 
-/* n bytes have come to the result, 0: its end or its beginning. */
+/*
+ * n bytes have come to the result, 0: its end or its beginning.  What follows
+ * a result that is complete is not too much, however it was cut into pieces.
+ */
 static void
 take(struct gons_reexec *req, size_t n)
 {
 	struct buffer *out = &req->out;
-	int r = 0;
+	int end, much, r = 0;
 
 	out->len += n;
-	if (out->len > req->maxresult) {
+	much = out->len > req->maxresult;
+	if (much) {
 		n -= out->len - req->maxresult;
 		out->len = req->maxresult;
-		out_of_bounds(req, EMSGSIZE);
 	}
 	if (out->data != NULL)
 		out->data[out->len] = '\0';
-	if (req->complete != NULL && (n > 0 || req->fd[SRC_OUT] == -1))
-		r = req->complete(req->complete_state,
-		    n > 0 ? out->data + out->len - n : "", n);
+	end =
+	    req->fd[SRC_OUT] == -1 || ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+					  out->len >= reply_length(req));
+	if (n > 0)
+		r = ask(req, out->data + out->len - n, n);
+	if (r == 0 && much)
+		out_of_bounds(req, EMSGSIZE);
+	else if (r == 0 && end)
+		r = ask(req, "", 0);
+	if (r != 0 || end)
+		complete(req);
+}
+
+/* len 0: there is nothing more to come. */
+static int
+ask(struct gons_reexec *req, const void *more, size_t len)
+{
+	int r;
+
+	if (req->complete == NULL)
+		return 0;
+	r = req->complete(req->complete_state, more, len);
 	if (r == -1)
 		req->rejected = 1;
-	if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
-	    out->len >= reply_length(req))
-		r = 1;
-	if (r != 0 || req->fd[SRC_OUT] == -1)
-		complete(req);
+	else if (r != 0)
+		req->accepted = 1;
+	return r;
 }
 
 /* Nothing more is wanted from the child: it has its grace period to exit. */
@@ -1859,41 +2722,133 @@ static void
 read_control(struct gons_reexec *req)
 {
 	struct message message;
-	ssize_t n;
-	int i;
+	int fd, i;
+	size_t n;
 
 	for (i = 0; i < READS && req->fd[SRC_CONTROL] != -1; i++) {
-		n = recv(req->fd[SRC_CONTROL], &message, sizeof(message),
-		    MSG_DONTWAIT);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1 && errno == EAGAIN)
+		fd = -1;
+		n = receive(req->fd[SRC_CONTROL], &message, &fd,
+		    is_prepared(req) ? 1 : 0);
+		if (n == 0)
 			break;
-		if (n < (ssize_t)MESSAGE_SHORT) {
+		if (n == (size_t)-1)
 			unwatch(req, SRC_CONTROL);
+		else
+			heed(req, &message, n, &fd);
+		close_fd(&fd);
+	}
+}
+
+/* The child may say anything: it is believed as far as it speaks of itself. */
+static void
+heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
+{
+	switch (message->kind) {
+	case MSG_REACHED:
+		req->reached = 1;
+		req->supervised = message->value;
+		break;
+	case MSG_STATUS:
+		req->told = 1;
+		req->told_status = message->value & 0xffff;
+		break;
+	case MSG_REAPED:
+		req->reaped = 1;
+		req->reaped_status = message->value & 0xffff;
+		break;
+	case MSG_PIDFD:
+		if (*fd != -1 && req->fd[SRC_PIDFD] == -1 && !req->exited)
+			taken(req, fd);
+		break;
+	case MSG_STARTUP:
+		if (n < sizeof(*message))
 			break;
-		}
-		switch (message.kind) {
-		case MSG_REACHED:
-			req->reached = 1;
-			req->supervised = message.value;
-			break;
-		case MSG_STATUS:
-			req->told = 1;
-			req->told_status = message.value;
-			break;
-		case MSG_STARTUP:
-			if (n < (ssize_t)sizeof(message))
-				break;
-			/* FALLTHROUGH */
-		case MSG_UNKNOWN:
-		case MSG_FORK:
-			req->startup = 1;
-			req->start = message;
-			break;
-		default:
-			break;
-		}
+		/* FALLTHROUGH */
+	case MSG_UNKNOWN:
+	case MSG_FORK:
+	case MSG_LOST:
+		req->startup = 1;
+		req->start = *message;
+		break;
+	default:
+		break;
+	}
+}
+
+/* A prepared child has the request; it may be wanted no more by now. */
+static void
+taken(struct gons_reexec *req, int *fd)
+{
+	req->fd[SRC_PIDFD] = high(*fd);
+	*fd = -1;
+	req->reached = 1;
+	if (req->fd[SRC_PIDFD] == -1 || watch_fd(req, SRC_PIDFD) != 0)
+		stop(req, BY_KILL);
+	else if (req->cause != BY_NOBODY)
+		send_kill(req);
+}
+
+static int
+is_prepared(const struct gons_reexec *req)
+{
+	return (req->flags & GONS_REEXEC_PREPARED) != 0;
+}
+
+/* A prepared child's status is told by its parent. */
+static void
+reap_prepared(struct gons_reexec *req, int gone)
+{
+	if (gone && !req->exited) {
+		req->exited = 1;
+		unwatch(req, SRC_PIDFD);
+		req->taken_at = now() + STOP_TIME;
+	}
+	if (!req->exited || req->ended)
+		return;
+	if (!req->reaped && req->fd[SRC_CONTROL] != -1 && now() < req->taken_at)
+		return;
+	req->ended = 1;
+	if (req->reaped)
+		req->status = req->reaped_status;
+	if (req->grace_at == -1)
+		req->grace_at = now() + req->grace;
+}
+
+/*
+ * A request that no prepared child has taken goes to another prepared
+ * process, once; unless it is not wanted any more.
+ */
+static void
+not_taken(struct gons_reexec *req)
+{
+	int errnum = EPROTO;
+
+	if (req->ended || req->exited || req->fd[SRC_PIDFD] != -1 ||
+	    (req->fd[SRC_CONTROL] != -1 && now() < req->taken_at))
+		return;
+	if (req->fd[SRC_CONTROL] != -1) {
+		(void)pthread_mutex_lock(&prepared.lock);
+		prepared_end();
+		(void)pthread_mutex_unlock(&prepared.lock);
+		errnum = ETIMEDOUT;
+	}
+	unwatch(req, SRC_CONTROL);
+	unwatch(req, SRC_OUT);
+	unwatch(req, SRC_ERR);
+	gons__cov_collect(req->cov);
+	req->cov = NULL;
+	if (req->cause == BY_NOBODY && !req->retried && !req->startup) {
+		req->retried = 1;
+		req->finished = 0;
+		req->grace_at = -1;
+		if ((errnum = begin(req)) == 0)
+			return;
+	}
+	req->ended = 1;
+	if (req->cause == BY_NOBODY && !req->startup) {
+		req->startup = 1;
+		req->start.kind = MSG_LOST;
+		req->start.value = errnum;
 	}
 }
 
@@ -1933,8 +2888,9 @@ look_at_clock(struct gons_reexec *req)
 {
 	int64_t t;
 
-	if (req->ended || (req->timeout_at == -1 && req->grace_at == -1 &&
-			      req->stop_at == -1))
+	if (req->ended || req->exited ||
+	    (req->timeout_at == -1 && req->grace_at == -1 &&
+		req->stop_at == -1))
 		return;
 	t = now();
 	if (req->stop_at != -1 && t >= req->stop_at) {
@@ -1957,7 +2913,7 @@ stop(struct gons_reexec *req, enum cause cause)
 	    !(req->cause == BY_GRACE && cause == BY_KILL))
 		return;
 	req->cause = cause;
-	if (req->ended || req->killed)
+	if (req->ended || req->exited || req->killed)
 		return;
 	if (cause == BY_GRACE && req->cov != NULL) {
 		(void)send_signal(req, SIGTERM);
@@ -1980,6 +2936,8 @@ send_kill(struct gons_reexec *req)
 			    (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0;
 	unsigned u;
 
+	if (is_prepared(req) && req->fd[SRC_PIDFD] == -1)
+		return; /* not yet: see taken() */
 	for (u = 0; u < req->nrefs; u++)
 		if (req->ref[u].type == GONS_PID)
 			supervised = 1;
@@ -2016,7 +2974,10 @@ send_signal(const struct gons_reexec *req, int signo)
 	if (req->fd[SRC_PIDFD] != -1)
 		return (int)syscall(
 		    SYS_pidfd_send_signal, req->fd[SRC_PIDFD], signo, NULL, 0);
-	return kill(req->pid, signo);
+	if (req->pid > 0)
+		return kill(req->pid, signo);
+	errno = ESRCH;
+	return -1;
 }
 
 /*
@@ -2042,10 +3003,19 @@ finish(struct gons_reexec *req)
 		(void)reserve(&req->out, 1);
 	if (req->out.data != NULL)
 		req->out.data[req->out.len] = '\0';
+	if (!req->finished && req->cause == BY_NOBODY) {
+		/* Somebody else holds the pipe: what came is all there is. */
+		unwatch(req, SRC_OUT);
+		if ((req->flags & GONS_REEXEC_REPLY) == 0 ||
+		    req->nhead == sizeof(req->head))
+			take(req, 0);
+	}
 	if (req->status == -1 && req->told)
 		req->status = req->told_status;
 	req->state = DONE;
 	release(req);
+	free(req->error); /* of something refused while it was running */
+	req->error = NULL;
 	judge(req);
 }
 
@@ -2082,7 +3052,7 @@ judge(struct gons_reexec *req)
 		    "the result does not decode%s%s",
 		    req->why != NULL ? ": " : "",
 		    req->why != NULL ? req->why : "");
-	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 && !req->accepted &&
 		   !reply_is_whole(req)) {
 		say(req, GONS_FAIL_RESULT, EBADMSG,
 		    req->nhead == 0 ? "ended without a reply"
@@ -2109,6 +3079,11 @@ judge_start(struct gons_reexec *req)
 		say(req, GONS_FAIL_START, ENOENT,
 		    "not registered in the child when it called "
 		    "gons_reexec_check()");
+		break;
+	case MSG_LOST:
+		say(req, GONS_FAIL_START, message->value,
+		    "the prepared process did not take it: %s",
+		    strerror(message->value));
 		break;
 	case MSG_FORK:
 		say(req, GONS_FAIL_START, message->value,
@@ -2294,6 +3269,7 @@ gons_reexec_error(const struct gons_reexec *req)
 static void
 forget(struct gons_reexec *req)
 {
+	gons__reexec_attach(req, NULL, NULL);
 	free(req->out.data);
 	free(req->err.data);
 	memset(&req->out, 0, sizeof(req->out));
@@ -2306,8 +3282,10 @@ forget(struct gons_reexec *req)
 	req->cause = BY_NOBODY;
 	req->timeout_at = req->grace_at = req->stop_at = req->timer_at = -1;
 	req->killed = req->reached = req->supervised = 0;
-	req->ended = req->told = req->finished = req->rejected = 0;
-	req->startup = 0;
+	req->ended = req->told = req->finished = 0;
+	req->rejected = req->accepted = req->startup = 0;
+	req->retried = req->exited = req->reaped = 0;
+	req->pid = 0;
 	req->errnum = 0;
 	req->nhead = 0;
 	req->status = -1;
@@ -2415,8 +3393,12 @@ next_time(const struct gons_reexec *req)
 {
 	int64_t at = -1;
 
-	if (req->fd[SRC_PIDFD] == -1 && !req->ended)
+	if (is_prepared(req)) {
+		if (req->fd[SRC_PIDFD] == -1 && !req->ended)
+			at = req->taken_at;
+	} else if (req->fd[SRC_PIDFD] == -1 && !req->ended) {
 		at = now() + TICK;
+	}
 	at = sooner(at, req->stop_at);
 	if (req->cause == BY_NOBODY) {
 		at = sooner(at, req->timeout_at);

@@ -160,6 +160,14 @@ gons__status_stolen(void)
 	return outcome.stolen;
 }
 
+/* In a fork of a prepared process, which has one thread. */
+void
+gons__status_again(char **envp)
+{
+	gons__zero(&outcome, sizeof(outcome));
+	startup(envp, 1);
+}
+
 /*
  * early: nobody can have started a thread before.
  */

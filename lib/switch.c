@@ -54,6 +54,7 @@ struct job {
 	const struct gons_env *env;
 	const struct gons_order *order;
 	struct gons_error *error;
+	int whole; /* with a target: no order is given, all that differ */
 	unsigned joined;
 	int fd[GONS_MAXTYPES]; /* for each step: the reference, or -1 */
 	int guard;
@@ -138,6 +139,7 @@ gons__switch(const struct gons_env *env, const struct gons_order *order,
 	}
 	job.env = env;
 	job.order = order;
+	job.whole = order == &parsed && env->order == NULL;
 	job.error = error;
 	job.joined = 0;
 	job.guard = guard;
@@ -222,7 +224,7 @@ job_check_target(const struct job *job)
 			error->hint = GONS_HINT_TARGETED;
 			return -1;
 		}
-	if (job->env->order == NULL)
+	if (job->whole)
 		return 0;
 	for (i = 0; i < job->order->nsteps; i++)
 		if (job->order->step[i].early)
@@ -356,7 +358,7 @@ step_open(struct job *job, unsigned i)
 static void
 step_close(struct job *job, unsigned i)
 {
-	if (job->fd[i] >= 0 && i < job->order->nsteps &&
+	if (i < job->order->nsteps && job->fd[i] >= 0 &&
 	    gons__fdref(job->env->path[job->order->step[i].type]) == -1)
 		sys_close(job->fd[i]);
 	job->fd[i] = -1;
@@ -377,9 +379,9 @@ job_target(struct job *job)
 	if (target_open(job, &fd, &pid) == -1)
 		return -1;
 	result = 0;
-	for (i = 0; job->env->order != NULL && i < job->order->nsteps; i++)
+	for (i = 0; !job->whole && i < job->order->nsteps; i++)
 		mask |= GONS_BIT(job->order->step[i].type);
-	if (job->env->order == NULL)
+	if (job->whole)
 		result = target_mask(job, fd, pid, &mask);
 	if (result == 0 && mask != 0) {
 		guard_on(job);
@@ -451,6 +453,8 @@ target_mask(struct job *job, int pidfd, long pid, unsigned *mask)
 			    job, GONS_STAGE_OPEN, errnum, -1, job->env->target);
 			if (errnum == ENOENT)
 				job->error->hint = GONS_HINT_PROC;
+			if (errnum == EINVAL)
+				job->error->hint = GONS_HINT_NOTPIDFD;
 			return -1;
 		}
 		if (!same)
@@ -859,23 +863,24 @@ ns_of(int pidfd, long pid, int type)
 		sys_close(self);
 	if (fd != -1 || (errno != ENOTTY && errno != EINVAL && errno != ENOSYS))
 		return fd;
-	if (pidfd != -1 && pid == 0 && (pid = pid_of(pidfd)) < 1) {
-		errno = pid == 0 ? ENOENT : ESRCH;
+	if (pidfd != -1 && pid == 0 && (pid = pid_of(pidfd)) == -1)
 		return -1;
-	}
 	proc_path(path, sizeof(path), pidfd == -1 ? 0 : pid, "ns/",
 	    gons_type_name(type));
 	return sys_open(path);
 }
 
-/* Which process is it?  0: /proc does not tell, -1: it has ended. */
+/*
+ * Which process is it?  -1 with ENOENT: /proc does not tell, ESRCH: it has
+ * ended, EINVAL: it is no process.
+ */
 static long
 pid_of(int pidfd)
 {
 	char path[64], info[512];
 	struct gons__text text;
 	const char *p, *end;
-	long n, pid = 0;
+	long n = -1, pid = 0;
 	int fd;
 
 	text.buf = info;
@@ -884,26 +889,23 @@ pid_of(int pidfd)
 	gons__text_num(&text, pidfd);
 	(void)gons__text_end(&text);
 	proc_path(path, sizeof(path), 0, "fdinfo/", info);
-	if ((fd = sys_open(path)) == -1)
-		return 0;
-	n = file_system(fd) == MAGIC_PROC
-		? syscall(SYS_read, fd, info, sizeof(info) - 1)
-		: -1;
-	sys_close(fd);
-	if (n < 1)
-		return 0;
-	info[n] = '\0';
-	for (p = info; *p != '\0'; p++)
-		if (p == info || p[-1] == '\n') {
-			if ((end = gons__after(p, "Pid:\t")) == NULL)
-				continue;
-			if (*end == '-')
-				return -1;
-			for (; *end >= '0' && *end <= '9'; end++)
-				pid = pid * 10 + (*end - '0');
-			return pid;
-		}
-	return 0;
+	if ((fd = sys_open(path)) != -1) {
+		if (file_system(fd) == MAGIC_PROC)
+			n = syscall(SYS_read, fd, info, sizeof(info) - 1);
+		sys_close(fd);
+	}
+	errno = n < 1 ? ENOENT : EINVAL;
+	info[n < 1 ? 0 : n] = '\0';
+	for (p = info; *p != '\0'; p++) {
+		if ((p > info && p[-1] != '\n') ||
+		    (end = gons__after(p, "Pid:\t")) == NULL)
+			continue;
+		errno = ESRCH;
+		for (; *end >= '0' && *end <= '9'; end++)
+			pid = pid * 10 + (*end - '0');
+		break;
+	}
+	return pid > 0 ? pid : -1;
 }
 
 /* "/proc/PID/DIR/NAME", PID 0 standing for self. */
