@@ -1298,9 +1298,6 @@ gons_reexec_setorder(struct gons_reexec *req, const char *order)
 			return refuse_setting(
 			    req, EINVAL, "%s", gons__after(text, "gons: "));
 		}
-		if (req->target != -1)
-			return refuse_setting(req, EINVAL,
-			    "an order cannot be set together with a target");
 		if ((copy = strdup(order)) == NULL)
 			return refuse_setting(req, ENOMEM, "no memory");
 	}
