@@ -91,5 +91,6 @@ build()
 {
 	build_dir=$1
 	shift
+	[ -z "$build_dir" ] || mkdir -p "$build_dir"
 	make_in "$GONS_TEST_SRC" MAKEOBJDIRPREFIX="$build_dir" "$@"
 }

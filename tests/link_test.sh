@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2015,SC2046,SC2086,SC2094,SC2119,SC2154
 #
 # A program that never names libgons is linked with what pkg-config says, in
 # every way in which programs are linked, and starts where its environment
@@ -71,7 +72,6 @@ own_compiler_head()
 }
 own_compiler_body()
 {
-	# shellcheck disable=SC2086
 	set -- $own_cc
 	needs_abi "$@"
 	needs_target
@@ -454,8 +454,8 @@ m32_body()
 	foreign gcc -m32 -idirafter "/usr/include/$(gcc -print-multiarch)"
 }
 
-# The object's functions of gons.h, all of them, in a program.
-caller()
+# calls_all OBJECT...: a program with all their functions of gons.h.
+calls_all()
 {
 	echo '#include <gons.h>'
 	echo 'typedef void (*function)(void);'
@@ -476,8 +476,7 @@ alone()
 	for object; do
 		objs="$objs $GONS_TEST_OBJ/lib/$object.o"
 	done
-	caller "$@" >caller.c
-	# shellcheck disable=SC2086
+	calls_all "$@" >caller.c
 	set -- $own_cc -w -I"$stage/include" -o caller caller.c $objs
 	links "$@"
 	atf_check ./caller
@@ -492,7 +491,6 @@ objects_head()
 }
 objects_body()
 {
-	# shellcheck disable=SC2086
 	needs_abi $own_cc
 	alone envparse
 	alone order envparse
@@ -508,8 +506,7 @@ objects_body()
 		    readelf -SW "$GONS_TEST_OBJ/lib/$object.o"
 	done
 	atf_check -o match:init_array readelf -SW "$GONS_TEST_OBJ/lib/status.o"
-	caller order envparse >caller.c
-	# shellcheck disable=SC2086
+	calls_all order envparse >caller.c
 	links $own_cc -w -I"$stage/include" -o caller caller.c \
 	    "$GONS_TEST_OBJ/lib/order.o" "$GONS_TEST_OBJ/lib/envparse.o"
 	atf_check -o match:gons_order_parse -o not-match:gons_status nm caller
@@ -520,7 +517,6 @@ objects_body()
 		[ ! -f "$GONS_TEST_OBJ/lib/$object.o" ] ||
 		    objs="$objs $GONS_TEST_OBJ/lib/$object.o"
 	done
-	# shellcheck disable=SC2086
 	set -- $own_cc
 	for ld in bfd gold lld mold; do
 		command -v ld.$ld || continue

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2016,SC2046,SC2086,SC2119,SC2154
 #
 # Start-up and others that run before main: libraries that start threads,
 # sanitizers, dlopen(3), a second copy of libgons; and what is left of the
