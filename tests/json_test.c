@@ -1677,7 +1677,7 @@ ATF_TC_BODY(nothing_left, tc)
 
 	json_set_alloc_funcs(counting_malloc, counting_free);
 	fds = count_fds();
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 40; i++) {
 		all_kinds();
 		ATF_REQUIRE_EQ_MSG(0, allocated, "%ld", allocated);
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
@@ -1688,8 +1688,9 @@ ATF_TC_BODY(nothing_left, tc)
 	ATF_CHECK_EQ(fds, count_fds());
 	ATF_CHECK_EQ(-1, waitpid(-1, NULL, WNOHANG));
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
-	ATF_CHECK_EQ_MSG(
-	    used, mallinfo2().uordblks, "%zu, %zu", used, mallinfo2().uordblks);
+	/* What malloc(3) keeps for itself is counted, too. */
+	ATF_CHECK_MSG(mallinfo2().uordblks < used + 512, "%zu, %zu", used,
+	    mallinfo2().uordblks);
 #endif
 }
 
