@@ -76,6 +76,7 @@
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
 #define CHUNK 4096
+#define END_SIZE 128 /* bytes of text: how a child ended */
 #define READS 64 /* of one descriptor in one step */
 #define STACK 16384 /* bytes, for the child until it executes */
 #define FLAGS_KNOWN                                                         \
@@ -352,6 +353,7 @@ static void child_signals(void);
 static void child_close(const struct launch *);
 static void close_between(unsigned, unsigned);
 static void close_listed(unsigned, unsigned);
+static void close_entries(int, unsigned, unsigned);
 static void close_launch(struct launch *, struct gons__action *);
 static int watch(struct gons_reexec *);
 static int watch_fd(struct gons_reexec *, enum source);
@@ -386,6 +388,7 @@ static void finish(struct gons_reexec *);
 static void judge(struct gons_reexec *);
 static void judge_start(struct gons_reexec *);
 static void judge_status(struct gons_reexec *);
+static int bad_end(const struct gons_reexec *, char *, size_t);
 static int reply_is_whole(const struct gons_reexec *);
 static uint64_t reply_length(const struct gons_reexec *);
 static void say(struct gons_reexec *, enum gons_failure, int, const char *, ...)
@@ -2411,18 +2414,52 @@ close_between(unsigned first, unsigned last)
 		close_listed(first, last);
 }
 
-/* Before Linux 5.9: by /proc, or one by one as far as there can be any. */
+/*
+ * Before Linux 5.9: what /proc lists, or one by one as far as there can be
+ * any.  The list is by number, so that closing does not disturb reading it.
+ */
 static void
 close_listed(unsigned first, unsigned last)
 {
 	struct rlimit limit;
 	unsigned fd, most = 1u << 20;
+	int dir;
 
+	dir = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (dir != -1) {
+		close_entries(dir, first, last);
+		(void)syscall(SYS_close, dir);
+		return;
+	}
 	if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 &&
 	    limit.rlim_max < most)
 		most = (unsigned)limit.rlim_max;
 	for (fd = first; fd <= last && fd < most; fd++)
 		(void)syscall(SYS_close, fd);
+}
+
+/* struct linux_dirent64: inode and offset, length, type, then the name. */
+static void
+close_entries(int dir, unsigned first, unsigned last)
+{
+	enum {
+		LENGTH = 16,
+		NAME = 19
+	};
+	unsigned char entries[1024];
+	unsigned short len;
+	long at, fd, n;
+
+	while ((n = syscall(SYS_getdents64, dir, entries, sizeof(entries))) > 0)
+		for (at = 0; at < n; at += len) {
+			gons__copy(&len, entries + at + LENGTH, sizeof(len));
+			if (gons__number((const char *)entries + at + NAME,
+				INT_MAX, &fd) == 0 &&
+			    fd >= (long)first && (unsigned long)fd <= last &&
+			    fd != dir)
+				(void)syscall(SYS_close, (int)fd);
+		}
 }
 
 /* What has become the child's, and the memory. */
@@ -2550,11 +2587,9 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 
 	for (i = 0; i < n; i++)
 		ready |= 1u << event[i].data.u32;
-	if ((ready & 1u << SRC_TIMER) != 0) {
-		(void)read(
-		    req->fd[SRC_TIMER], &expirations, sizeof(expirations));
+	if ((ready & 1u << SRC_TIMER) != 0 &&
+	    read(req->fd[SRC_TIMER], &expirations, sizeof(expirations)) != -1)
 		req->timer_at = -1;
-	}
 	if (is_prepared(req)) {
 		read_control(req);
 		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
@@ -3044,7 +3079,8 @@ finish(struct gons_reexec *req)
 static void
 judge(struct gons_reexec *req)
 {
-	int errnum = req->errnum;
+	char end[END_SIZE] = "";
+	int bad, errnum = req->errnum;
 
 	req->errnum = 0;
 	if (req->startup || (!req->reached && req->cause != BY_TIMEOUT &&
@@ -3066,10 +3102,11 @@ judge(struct gons_reexec *req)
 		   (req->flags & GONS_REEXEC_STDERR_PASS) == 0) {
 		say(req, GONS_FAIL_STDERR, EIO, "failed");
 	} else if (req->rejected) {
+		bad = bad_end(req, end, sizeof(end));
 		say(req, GONS_FAIL_RESULT, EBADMSG,
-		    "the result does not decode%s%s",
+		    "the result does not decode%s%s%s%s",
 		    req->why != NULL ? ": " : "",
-		    req->why != NULL ? req->why : "");
+		    req->why != NULL ? req->why : "", bad ? "; " : "", end);
 	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 && !req->accepted &&
 		   !reply_is_whole(req)) {
 		say(req, GONS_FAIL_RESULT, EBADMSG,
@@ -3121,24 +3158,37 @@ judge_start(struct gons_reexec *req)
 	}
 }
 
-/* How it ended counts only if it ended by itself. */
 static void
 judge_status(struct gons_reexec *req)
 {
-	int status = req->status;
+	char end[END_SIZE];
 
-	if (req->cause == BY_GRACE)
-		return;
-	if (status == -1)
+	if (bad_end(req, end, sizeof(end)))
+		say(req,
+		    WIFSIGNALED(req->status) ? GONS_FAIL_SIGNAL
+					     : GONS_FAIL_EXIT,
+		    EIO, "%s", end);
+	else if (req->status == -1 && req->cause != BY_GRACE)
 		say(req, GONS_FAIL_SIGNAL, ECHILD,
 		    "how it ended is not known: somebody else has collected "
 		    "its status");
-	else if (WIFSIGNALED(status))
-		say(req, GONS_FAIL_SIGNAL, EIO, "killed by signal %d (%s)",
+}
+
+/* How it ended counts only if it ended by itself, and is known. */
+static int
+bad_end(const struct gons_reexec *req, char *text, size_t size)
+{
+	int status = req->status;
+
+	if (req->cause == BY_GRACE || status == -1 || status == 0)
+		return 0;
+	if (WIFSIGNALED(status))
+		(void)snprintf(text, size, "killed by signal %d (%s)",
 		    WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else if (WEXITSTATUS(status) != 0)
-		say(req, GONS_FAIL_EXIT, EIO, "exited with status %d",
-		    WEXITSTATUS(status));
+	else
+		(void)snprintf(
+		    text, size, "exited with status %d", WEXITSTATUS(status));
+	return 1;
 }
 
 static int
