@@ -281,6 +281,7 @@ static void die_with(int);
 static void prepared_process(const struct gons__action *);
 static void prepared_loop(int, int);
 static int hatch_watch(struct hatch *);
+static int hatch_take(struct hatch *);
 static void hatch_add(struct hatch *, pid_t, int);
 static void hatch_reap(struct hatch *);
 static void spare_take(int, int, int);
@@ -869,25 +870,37 @@ hatch_watch(struct hatch *hatch)
 {
 	struct pollfd *p = hatch->poll;
 	struct signalfd_siginfo info;
-	struct message message;
-	int control, n;
+	int n;
 
 	n = poll(p, 4, hatch->spares < SPARES ? LINGER : -1);
 	if (n < 1)
 		return n != 0;
 	if (p[1].revents != 0 || p[3].revents != 0)
 		_exit(EXIT_SUCCESS);
-	while (
-	    p[2].revents != 0 && receive(p[2].fd, &message, &control, 1) > 0) {
-		hatch->spares--;
-		hatch_add(hatch, message.value, control);
-	}
+	while (p[2].revents != 0 && hatch_take(hatch))
+		continue;
 	if (p[0].revents == 0)
 		return 1;
 	while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
 		continue;
 	hatch_reap(hatch);
 	return 0;
+}
+
+/* A spare tells that it has taken a request; 0: none does now. */
+static int
+hatch_take(struct hatch *hatch)
+{
+	struct message message;
+	size_t n;
+	int control;
+
+	n = receive(hatch->poll[2].fd, &message, &control, 1);
+	if (n == 0 || n == (size_t)-1)
+		return 0;
+	hatch->spares--;
+	hatch_add(hatch, message.value, control);
+	return 1;
 }
 
 /* Its end is to be told on its own control socket. */
@@ -904,7 +917,10 @@ hatch_add(struct hatch *hatch, pid_t pid, int control)
 	all[hatch->n++].control = control;
 }
 
-/* A spare that ends by itself is a bad sign: then so does this process. */
+/*
+ * What has ended may have taken a request after the last look at what spares
+ * tell.  One that ends by itself is a bad sign: then so does this process.
+ */
 static void
 hatch_reap(struct hatch *hatch)
 {
@@ -913,6 +929,8 @@ hatch_reap(struct hatch *hatch)
 	size_t i;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		while (hatch_take(hatch))
+			continue;
 		for (i = 0; i < hatch->n; i++)
 			if (hatch->all[i].pid == pid)
 				break;

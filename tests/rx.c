@@ -222,8 +222,8 @@ rx_ok_at(struct gons_reexec *req, const char *file, int line)
 }
 
 void
-rx_text_at(
-    const struct gons_reexec *req, const char *file, int line, const char *words)
+rx_text_at(const struct gons_reexec *req, const char *file, int line,
+    const char *words)
 {
 	const char *text = gons_reexec_error(req), *p;
 	char word[256];
@@ -441,7 +441,8 @@ script(void)
 	size_t len, space;
 	int r = -1;
 
-	for (; p != NULL && *p != '\0' && r == -1; p += len + (p[len] == '\n')) {
+	for (; p != NULL && *p != '\0' && r == -1;
+	     p += len + (p[len] == '\n')) {
 		len = strcspn(p, "\n");
 		space = strcspn(p, " \n");
 		(void)snprintf(word, sizeof(word), "%.*s", (int)space, p);
