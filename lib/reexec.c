@@ -79,6 +79,11 @@
 #define END_SIZE 128 /* bytes of text: how a child ended */
 #define READS 64 /* of one descriptor in one step */
 #define STACK 16384 /* bytes, for the child until it executes */
+/*
+ * What runs in borrowed memory and never returns would confuse a sanitizer's
+ * idea of that stack.
+ */
+#define BORROWED __attribute__((no_sanitize("address"), no_sanitize("thread")))
 #define FLAGS_KNOWN                                                         \
 	(GONS_REEXEC_STDERR_PASS | GONS_REEXEC_REPLY | GONS_REEXEC_SEALED | \
 	    GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_PREPARED)
@@ -349,12 +354,12 @@ static int build_own(
 static int build_order(const struct gons_reexec *, char **);
 static int overridden(const struct gons_reexec *, const char *);
 static int spawn(struct gons_reexec *, struct launch *);
-static int child_exec(void *);
-static void child_signals(void);
-static void child_close(const struct launch *);
-static void close_between(unsigned, unsigned);
-static void close_listed(unsigned, unsigned);
-static void close_entries(int, unsigned, unsigned);
+static int child_exec(void *) BORROWED;
+static void child_signals(void) BORROWED;
+static void child_close(const struct launch *) BORROWED;
+static void close_between(unsigned, unsigned) BORROWED;
+static void close_listed(unsigned, unsigned) BORROWED;
+static void close_entries(int, unsigned, unsigned) BORROWED;
 static void close_launch(struct launch *, struct gons__action *);
 static int watch(struct gons_reexec *);
 static int watch_fd(struct gons_reexec *, enum source);
