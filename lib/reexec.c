@@ -75,6 +75,7 @@
 #define SPARES 2 /* children that are forked ahead */
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
+#define ERRNO_MAX 4096 /* the kernel's have no more */
 #define CHUNK 4096
 #define END_SIZE 128 /* bytes of text: how a child ended */
 #define READS 64 /* of one descriptor in one step */
@@ -381,10 +382,12 @@ static void read_control(struct gons_reexec *);
 static void heed(struct gons_reexec *, const struct message *, size_t, int *);
 static void taken(struct gons_reexec *, int *);
 static int is_prepared(const struct gons_reexec *);
+static int is_gone(const struct gons_reexec *);
 static void reap_prepared(struct gons_reexec *, int);
 static void not_taken(struct gons_reexec *);
 static void reap(struct gons_reexec *);
 static void look_at_clock(struct gons_reexec *);
+static int hurry(struct gons_reexec *);
 static void stop(struct gons_reexec *, enum cause);
 static void send_kill(struct gons_reexec *);
 static void kill_child(struct gons_reexec *);
@@ -393,6 +396,7 @@ static int over(const struct gons_reexec *);
 static void finish(struct gons_reexec *);
 static void judge(struct gons_reexec *);
 static void judge_start(struct gons_reexec *);
+static int told_errno(int);
 static void judge_status(struct gons_reexec *);
 static int bad_end(const struct gons_reexec *, char *, size_t);
 static int reply_is_whole(const struct gons_reexec *);
@@ -1139,8 +1143,9 @@ receive(int sock, struct message *message, int *fds, size_t n)
 	iov.iov_len = sizeof(*message);
 	msg.msg_iov = &iov;
 	msg.msg_iovlen = 1;
+	/* not CMSG_SPACE: the padding has room for one more */
 	msg.msg_control = n > 0 ? &rights : NULL;
-	msg.msg_controllen = n > 0 ? CMSG_SPACE(n * sizeof(int)) : 0;
+	msg.msg_controllen = n > 0 ? CMSG_LEN(n * sizeof(int)) : 0;
 	r = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	for (i = 0; i < n; i++)
 		fds[i] = -1;
@@ -1893,10 +1898,12 @@ prepared_await(struct gons_reexec *req)
 		errnum = ETIMEDOUT;
 		(void)send_signal(req, SIGKILL);
 	} else if (n != (size_t)-1) {
-		errnum = message.kind == MSG_PIDFD && prepared.pidfd != -1
-			     ? 0
-			     : message.value;
+		errnum = message.kind == MSG_PIDFD && prepared.pidfd != -1 ? 0
+			 : message.value > 0 ? message.value
+					     : EMFILE;
 	}
+	if (errnum != 0)
+		close_fd(&prepared.pidfd);
 	prepared.pidfd = high(prepared.pidfd);
 	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
 		continue;
@@ -1909,8 +1916,7 @@ drain(int *fd)
 	char dropped[CHUNK];
 	ssize_t n;
 
-	while ((n = read(*fd, dropped, sizeof(dropped))) > 0)
-		continue;
+	n = read(*fd, dropped, sizeof(dropped));
 	if (n == 0)
 		*fd = -1;
 }
@@ -2545,8 +2551,7 @@ gons_reexec_wait(struct gons_reexec *req)
 	while ((r = gons_reexec_step(req)) == 0) {
 		p.fd = req->epoll;
 		p.events = POLLIN;
-		if (poll(&p, 1, -1) == -1 && errno != EINTR && errno != EAGAIN)
-			return -1;
+		(void)poll(&p, 1, -1); /* the next step knows more */
 	}
 	return r == 1 ? 0 : -1;
 }
@@ -2610,6 +2615,8 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 		req->timer_at = -1;
 	if (is_prepared(req)) {
 		read_control(req);
+		if (req->reaped && is_gone(req))
+			ready |= 1u << SRC_PIDFD;
 		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
 		not_taken(req);
 	} else if ((ready & 1u << SRC_PIDFD) != 0 || req->fd[SRC_PIDFD] == -1) {
@@ -2623,11 +2630,13 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 		read_err(req);
 	if ((ready & 1u << SRC_OUT) != 0)
 		read_out(req);
-	look_at_clock(req);
-	if (over(req))
-		finish(req);
-	else
-		(void)set_timer(req);
+	do {
+		look_at_clock(req);
+		if (over(req)) {
+			finish(req);
+			return;
+		}
+	} while (set_timer(req) != 0 && hurry(req));
 }
 
 static void
@@ -2867,6 +2876,17 @@ is_prepared(const struct gons_reexec *req)
 	return (req->flags & GONS_REEXEC_PREPARED) != 0;
 }
 
+/* Who says that it has ended may still be running. */
+static int
+is_gone(const struct gons_reexec *req)
+{
+	struct pollfd p;
+
+	p.fd = req->fd[SRC_PIDFD];
+	p.events = POLLIN;
+	return poll(&p, 1, 0) == 1;
+}
+
 /* A prepared child's status is told by its parent. */
 static void
 reap_prepared(struct gons_reexec *req, int gone)
@@ -2974,6 +2994,27 @@ look_at_clock(struct gons_reexec *req)
 		stop(req, req->finished ? BY_GRACE : BY_TIMEOUT);
 	if (req->grace_at != -1 && t >= req->grace_at)
 		stop(req, BY_GRACE);
+}
+
+/*
+ * Without a timer nobody would wake whoever waits: no more time is given.
+ * Returns 0 when there is none to take.
+ */
+static int
+hurry(struct gons_reexec *req)
+{
+	int64_t t = now();
+	int taken = 0;
+
+	if (req->stop_at > t) {
+		req->stop_at = t;
+		taken = 1;
+	}
+	if (req->grace_at > t) {
+		req->grace_at = t;
+		taken = 1;
+	}
+	return taken;
 }
 
 /*
@@ -3141,6 +3182,7 @@ static void
 judge_start(struct gons_reexec *req)
 {
 	const struct message *message = &req->start;
+	int errnum = told_errno(message->value);
 	char text[4 * sizeof(message->error.what) + 512];
 	const char *why;
 
@@ -3156,26 +3198,32 @@ judge_start(struct gons_reexec *req)
 		    "gons_reexec_check()");
 		break;
 	case MSG_LOST:
-		say(req, GONS_FAIL_START, message->value,
+		say(req, GONS_FAIL_START, errnum,
 		    "the prepared process did not take it: %s",
-		    strerror(message->value));
+		    strerror(errnum));
 		break;
 	case MSG_FORK:
-		say(req, GONS_FAIL_START, message->value,
+		say(req, GONS_FAIL_START, errnum,
 		    "no process can be made in the pid namespace: %s%s",
-		    strerror(message->value),
-		    message->value == ENOMEM
+		    strerror(errnum),
+		    errnum == ENOMEM
 			? " (its init process has ended, or memory is short)"
 			: "");
 		break;
 	default:
 		(void)gons_error_format(&message->error, text, sizeof(text));
 		why = gons__after(text, "gons: ");
-		say(req, GONS_FAIL_START,
-		    message->error.errnum > 0 ? message->error.errnum : EPROTO,
+		say(req, GONS_FAIL_START, told_errno(message->error.errnum),
 		    "start-up failed: %s", why != NULL ? why : text);
 		break;
 	}
+}
+
+/* An errno value that a child has told. */
+static int
+told_errno(int errnum)
+{
+	return errnum > 0 && errnum < ERRNO_MAX ? errnum : EPROTO;
 }
 
 static void
@@ -3462,8 +3510,10 @@ set_timer(struct gons_reexec *req)
 		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 		if (req->fd[SRC_TIMER] == -1)
 			return errno;
-		if ((errnum = watch_fd(req, SRC_TIMER)) != 0)
+		if ((errnum = watch_fd(req, SRC_TIMER)) != 0) {
+			close_fd(&req->fd[SRC_TIMER]);
 			return errnum;
+		}
 	}
 	memset(&when, 0, sizeof(when));
 	when.it_value.tv_sec = (time_t)(at / 1000);

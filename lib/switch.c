@@ -901,7 +901,7 @@ pid_of(int pidfd)
 		    (end = gons__after(p, "Pid:\t")) == NULL)
 			continue;
 		errno = ESRCH;
-		for (; *end >= '0' && *end <= '9'; end++)
+		for (; *end >= '0' && *end <= '9' && pid < INT_MAX / 10; end++)
 			pid = pid * 10 + (*end - '0');
 		break;
 	}
