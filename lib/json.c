@@ -151,6 +151,9 @@ gons_json_vunpack(struct gons_reexec *req, const char *fmt, va_list ap)
 	json_t *value;
 	int r;
 
+	if (fmt == NULL || *fmt == '\0')
+		return gons__reexec_fail(
+		    req, GONS_FAIL_NONE, EINVAL, "there is no format");
 	if (gons_json_run(req, &value) == -1)
 		return -1;
 	r = json_vunpack_ex(value, &error, 0, fmt, ap);
@@ -185,7 +188,7 @@ misfit(struct gons_reexec *req, const char *fmt, const json_error_t *error)
 		break;
 	}
 	(void)snprintf(why, sizeof(why), "%s \"%.100s\" (column %d): %s", what,
-	    fmt != NULL ? fmt : "", error->column, error->text);
+	    fmt, error->column, error->text);
 	return gons__reexec_fail(req, failure, errnum, why);
 }
 
@@ -258,8 +261,17 @@ decode(const struct gons_reexec *req, struct outcome *outcome,
 	if (verdict == JSON_END_HERE)
 		len = outcome->end.at;
 	outcome->value = json_loadb(text, len, DECODE_FLAGS, &error);
-	if (outcome->value != NULL)
+	if (outcome->value != NULL && verdict != JSON_END_NEVER)
 		return 0;
+	if (outcome->value != NULL) {
+		/* The parser overlooks a NUL byte after a number. */
+		(void)snprintf(why, WHY_SIZE,
+		    "unexpected byte 0x%02x (position %zu)",
+		    (unsigned char)text[outcome->end.at - 1], outcome->end.at);
+		json_decref(outcome->value);
+		outcome->value = NULL;
+		return -1;
+	}
 	(void)snprintf(why, WHY_SIZE, "%s (line %d, column %d, position %d)",
 	    error.text, error.line, error.column, error.position);
 	return -1;
