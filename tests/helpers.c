@@ -205,9 +205,9 @@ target_kill(struct target *t)
 void
 target_stop(struct target *t)
 {
+	close(t->life);
 	(void)kill(t->pid, SIGKILL);
 	ATF_REQUIRE_EQ(t->child, waitpid(t->child, NULL, 0));
-	close(t->life);
 }
 
 int

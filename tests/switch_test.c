@@ -8,8 +8,12 @@
  * calls gons_switch(3) with the same; the kernel is the judge.
  */
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,9 +40,9 @@
 #define CAP_SYS_ADMIN 21
 
 #define JOINED(r, mask, t) expect_joined(tc, r, mask, t)
-#define FAILS(r, stage, errnum, type, hint, text)                              \
+#define FAILS(r, stage, errnum, type, hint, text) \
 	expect_failure(tc, r, stage, errnum, type, hint, 0, text)
-#define FAILS_AFTER(r, stage, errnum, type, hint, joined, text)                \
+#define FAILS_AFTER(r, stage, errnum, type, hint, joined, text) \
 	expect_failure(tc, r, stage, errnum, type, hint, joined, text)
 
 static const int any = -999; /* a number that the contract leaves open */
@@ -86,10 +90,10 @@ check_places(struct run *r, unsigned mask, const struct target *t)
 		    "%s: %llu, expected %llu", key,
 		    (unsigned long long)run_number(r, key),
 		    (unsigned long long)expected);
-		(void)snprintf(
-		    key, sizeof(key), "child_%s", ns_types[i].name);
+		(void)snprintf(key, sizeof(key), "child_%s", ns_types[i].name);
 		if (run_value(r, "fork") == NULL)
-			ATF_CHECK_EQ_MSG(expected, run_number(r, key), "%s", key);
+			ATF_CHECK_EQ_MSG(
+			    expected, run_number(r, key), "%s", key);
 	}
 	ATF_CHECK_EQ(own.id[GONS_PID], run_number(r, "ns_pid"));
 }
@@ -103,16 +107,16 @@ check_fds(struct run *r, int mode)
 
 	for (i = 0; i < 8 && r->keep[i] != 0; i++)
 		if (mode == 1)
-			(void)sprintf(expected + strlen(expected), " %d",
-			    r->keep[i]);
+			(void)sprintf(
+			    expected + strlen(expected), " %d", r->keep[i]);
 	ATF_CHECK_MSG(strcmp(expected, run_value(r, "fds")) == 0,
 	    "mode %d: open are %s, expected %s", mode, run_value(r, "fds"),
 	    expected);
 }
 
 static void
-expect_joined(const atf_tc_t *tc, struct run *r, unsigned mask,
-    const struct target *t)
+expect_joined(
+    const atf_tc_t *tc, struct run *r, unsigned mask, const struct target *t)
 {
 	int mode;
 
@@ -141,8 +145,8 @@ expect_failure(const atf_tc_t *tc, struct run *r, int stage, int errnum,
 		ATF_REQUIRE_MSG(status != NULL, "mode %d: no failure", mode);
 		ATF_CHECK_MSG(text == NULL || strstr(status, text) != NULL,
 		    "'%s' does not say '%s'", status, text);
-		ATF_CHECK_MSG(stage == any ||
-			stage == (int)run_number(r, "stage"),
+		ATF_CHECK_MSG(
+		    stage == any || stage == (int)run_number(r, "stage"),
 		    "%s: stage", status);
 		ATF_CHECK_MSG(errnum == (int)run_number(r, "errnum"),
 		    "%s: expected %s", status, strerror(errnum));
@@ -249,8 +253,7 @@ ATF_TC_BODY(all_by_descriptor, tc)
 	target_start(&t, ALL_FLAGS, 0);
 	for (type = 0; type < NTYPES; type++) {
 		r->keep[type] = open_ref(t.refs[type]);
-		run_env(r, "gons_%s=fd:%d", ns_types[type].name,
-		    r->keep[type]);
+		run_env(r, "gons_%s=fd:%d", ns_types[type].name, r->keep[type]);
 	}
 	JOINED(r, ALL_TYPES, &t);
 	target_stop(&t);
@@ -411,8 +414,7 @@ ATF_TC_BODY(missing_from_order, tc)
 		r = run_new();
 		set_refs(r, GONS_BIT(GONS_USER) | GONS_BIT(GONS_NET), &t);
 		run_env(r, "gons_order=%s", orders[i]);
-		FAILS(r, GONS_STAGE_ORDER, EINVAL, GONS_USER,
-		    GONS_HINT_MISSING,
+		FAILS(r, GONS_STAGE_ORDER, EINVAL, GONS_USER, GONS_HINT_MISSING,
 		    "gons: gons_user is set but missing from gons_order");
 	}
 	target_stop(&t);
@@ -487,7 +489,7 @@ ATF_TC_WITHOUT_HEAD(bad_descriptors);
 ATF_TC_BODY(bad_descriptors, tc)
 {
 	struct run *r;
-	int fds[5], i, p[2];
+	int fds[9], i, p[2];
 
 	ATF_REQUIRE_EQ(0, pipe2(p, O_CLOEXEC));
 	fds[0] = p[0];
@@ -495,7 +497,11 @@ ATF_TC_BODY(bad_descriptors, tc)
 	fds[2] = open_ref("/");
 	fds[3] = open_ref("/dev/null");
 	fds[4] = open_ref("/proc/self/status");
-	for (i = 0; i < 5; i++) {
+	fds[5] = eventfd(0, EFD_CLOEXEC);
+	fds[6] = epoll_create1(EPOLL_CLOEXEC);
+	fds[7] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fds[8] = memfd_create("x", MFD_CLOEXEC);
+	for (i = 0; i < 9; i++) {
 		r = run_new();
 		r->keep[0] = fds[i];
 		run_env(r, "gons_uts=fd:%d", fds[i]);
@@ -524,9 +530,9 @@ ATF_TC_BODY(descriptor_twice, tc)
 ATF_TC_WITHOUT_HEAD(overlong);
 ATF_TC_BODY(overlong, tc)
 {
-	static char path[100001], shown[PATH_MAX];
+	static char path[30001], shown[PATH_MAX];
 	static const size_t lengths[] = { PATH_MAX - 1, PATH_MAX, PATH_MAX + 1,
-		100000 };
+		30000 };
 	struct run *r;
 	size_t i;
 
@@ -547,7 +553,7 @@ ATF_TC_BODY(overlong, tc)
 	r = run_new();
 	run_env(r, "gons_net=%s", path);
 	FAILS(r, GONS_STAGE_OPEN, ENOENT, GONS_NET, GONS_HINT_NONE,
-	    "/\": No such file or directory");
+	    "x\": No such file or directory");
 	ATF_CHECK(strstr(run_value(r, "status"), path) != NULL);
 }
 
@@ -751,8 +757,7 @@ ATF_TC_BODY(denied_unknown, tc)
 	target_start(&t, CLONE_NEWNET, 0);
 	for (i = 0; i < sizeof(errnums) / sizeof(errnums[0]); i++) {
 		r = run_new();
-		r->rules[0] =
-		    (struct rule) { SYS_setns, -1, 0, 0, errnums[i] };
+		r->rules[0] = (struct rule){ SYS_setns, -1, 0, 0, errnums[i] };
 		r->nrules = 1;
 		set_refs(r, GONS_BIT(GONS_NET), &t);
 		FAILS(r, GONS_STAGE_JOIN, errnums[i], GONS_NET, GONS_HINT_NONE,
@@ -778,7 +783,7 @@ ATF_TC_BODY(limits, tc)
 		limit[n - 1] = '\0';
 		close(fd);
 		r = run_new();
-		r->rules[0] = (struct rule) { SYS_setns, -1, 0, 0, ENOSPC };
+		r->rules[0] = (struct rule){ SYS_setns, -1, 0, 0, ENOSPC };
 		r->nrules = 1;
 		run_env(r, "gons_%s=/proc/self/ns/%s", ns_types[type].name,
 		    ns_types[type].name);
@@ -794,11 +799,10 @@ ATF_TC_BODY(no_setns, tc)
 {
 	struct run *r = run_new();
 
-	r->rules[0] = (struct rule) { SYS_setns, -1, 0, 0, ENOSYS };
+	r->rules[0] = (struct rule){ SYS_setns, -1, 0, 0, ENOSYS };
 	r->nrules = 1;
 	run_env(r, "gons_net=/proc/self/ns/net");
-	FAILS(r, GONS_STAGE_JOIN, ENOSYS, GONS_NET, GONS_HINT_KERNEL,
-	    "kernel");
+	FAILS(r, GONS_STAGE_JOIN, ENOSYS, GONS_NET, GONS_HINT_KERNEL, "kernel");
 }
 
 /* Hides /proc in a mount namespace of our own, and keeps the real one. */
@@ -855,7 +859,8 @@ ATF_TC_BODY(auto_others_first, tc)
 
 	if (geteuid() != 0)
 		sandbox(0);
-	need_userns();
+	else
+		need_userns();
 	target_start(&net, CLONE_NEWNET, 0);
 	target_start(&user, CLONE_NEWUSER | CLONE_NEWUTS, 0);
 	both = user;
@@ -926,8 +931,7 @@ ATF_TC_BODY(auto_both_sides, tc)
 	    GONS_BIT(GONS_USER) | GONS_BIT(GONS_NET) | GONS_BIT(GONS_UTS),
 	    &user);
 	run_env(r, "gons_order=auto");
-	JOINED(r,
-	    GONS_BIT(GONS_USER) | GONS_BIT(GONS_NET) | GONS_BIT(GONS_UTS),
+	JOINED(r, GONS_BIT(GONS_USER) | GONS_BIT(GONS_NET) | GONS_BIT(GONS_UTS),
 	    &user);
 	target_stop(&net);
 	target_stop(&user);
@@ -943,10 +947,10 @@ ATF_TC_BODY(auto_refused, tc)
 	sandbox(0);
 	target_start(&t, CLONE_NEWUSER | CLONE_NEWIPC, 0);
 	/* these two belong to somebody above us */
-	(void)snprintf(t.refs[GONS_NET], sizeof(t.refs[0]),
-	    "/proc/self/ns/net");
-	(void)snprintf(t.refs[GONS_UTS], sizeof(t.refs[0]),
-	    "/proc/self/ns/uts");
+	(void)snprintf(
+	    t.refs[GONS_NET], sizeof(t.refs[0]), "/proc/self/ns/net");
+	(void)snprintf(
+	    t.refs[GONS_UTS], sizeof(t.refs[0]), "/proc/self/ns/uts");
 	r = run_new();
 	set_refs(r,
 	    GONS_BIT(GONS_USER) | GONS_BIT(GONS_NET) | GONS_BIT(GONS_UTS) |
@@ -1143,17 +1147,20 @@ ATF_TC_BODY(target_no_pidfd, tc)
 	struct target t;
 	struct run *r;
 	size_t i, j;
-	int fds[16], n = 0, type;
+	int fds[32], n = 0, type;
 
 	sandbox(0);
 	target_start(&t, USERNET, 0);
 	ATF_REQUIRE_EQ(0, mkfifo("fifo", 0600));
 	close(open("file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		fds[n++] =
-		    open(names[i], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		fds[n++] = open(names[i], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	for (type = 0; type < NTYPES; type++)
 		fds[n++] = open_ref(t.refs[type]);
+	/* these have no file system of their own, as pidfds had none */
+	fds[n++] = eventfd(0, EFD_CLOEXEC);
+	fds[n++] = epoll_create1(EPOLL_CLOEXEC);
+	fds[n++] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	for (i = 0; i < (size_t)n; i++)
 		for (j = 0; j < sizeof(orders) / sizeof(orders[0]); j++) {
 			r = run_new();
@@ -1264,9 +1271,10 @@ ATF_TC_BODY(target_old_kernels, tc)
 	for (i = 0; i < 8; i++) {
 		r = run_new();
 		r->rules[0] = (struct rule)PIDFD_IOCTLS;
-		r->rules[1] = (i & 1) != 0
-			? (struct rule) { SYS_pidfd_open, -1, 0, 0, ENOSYS }
-			: (struct rule) { SYS_setns, -1, 0, 0, EINVAL };
+		r->rules[1] =
+		    (i & 1) != 0
+			? (struct rule){ SYS_pidfd_open, -1, 0, 0, ENOSYS }
+			: (struct rule){ SYS_setns, -1, 0, 0, EINVAL };
 		r->nrules = 2;
 		if ((i & 2) != 0)
 			run_env(r, "gons_order=user,net");
@@ -1445,7 +1453,7 @@ ATF_TC_BODY(target_hidden_proc, tc)
 		printf("%s\n", run_value(r, "status"));
 	CHILD(run_value(r, "status") != NULL);
 	CHILD(run_number(r, "hint") == GONS_HINT_PROC ||
-	    run_number(r, "errnum") == EACCES);
+	      run_number(r, "errnum") == EACCES);
 	r->env[2] = "gons_order=net";
 	run(r, atf_tc_get_config_var(tc, "srcdir"), "h_ns");
 	CHILD(run_value(r, "status") != NULL);
@@ -1579,16 +1587,15 @@ wait_for_end(void *fd)
 
 /* In a process of two threads. */
 static void
-threaded(const atf_tc_t *tc, const struct target *t)
+threaded(const struct target *t)
 {
 	static const int types[] = { GONS_USER, GONS_MNT, GONS_TIME };
 	char pid[16], text[4096 + 256];
 	struct gons_env env;
 	struct gons_error error;
-	struct nsids before, after;
+	struct nsids before;
 	size_t i;
 
-	(void)tc;
 	ns_own(&before);
 	for (i = 0; i < 6; i++) {
 		(void)gons_envparse(NULL, &env);
@@ -1599,8 +1606,8 @@ threaded(const atf_tc_t *tc, const struct target *t)
 		(void)snprintf(pid, sizeof(pid), "%d", (int)t->pid);
 		env.order = gons_type_name(types[i % 3]);
 		ATF_CHECK_EQ(-1, gons_switch(&env, NULL, &error));
-		ATF_CHECK_EQ_MSG(GONS_HINT_THREADS, error.hint, "%zu: %d", i,
-		    error.hint);
+		ATF_CHECK_EQ_MSG(
+		    GONS_HINT_THREADS, error.hint, "%zu: %d", i, error.hint);
 		ATF_CHECK_EQ(2, error.value);
 		(void)gons_error_format(&error, text, sizeof(text));
 		ATF_CHECK_MSG(
@@ -1608,15 +1615,6 @@ threaded(const atf_tc_t *tc, const struct target *t)
 		    text);
 		CHECK_UNMOVED(&before);
 	}
-	/* the calling thread alone: the other stays */
-	(void)gons_envparse(NULL, &env);
-	env.path[GONS_NET] = t->refs[GONS_NET];
-	ATF_CHECK_EQ(-1, gons_switch(&env, NULL, &error));
-	ATF_CHECK_EQ(GONS_HINT_SELF, error.hint);
-	env.path[GONS_NET] = t->refs[GONS_UTS];
-	ATF_CHECK_EQ(-1, gons_switch(&env, NULL, &error));
-	ns_own(&after);
-	ATF_CHECK_EQ(0, memcmp(&before, &after, sizeof(after)));
 }
 
 static void
@@ -1645,12 +1643,11 @@ ATF_TC_BODY(switch_threads, tc)
 	struct target t;
 	int p[2];
 
-	need_userns();
+	sandbox(0);
 	target_start(&t, ALL_FLAGS, 0);
 	ATF_REQUIRE_EQ(0, pipe2(p, O_CLOEXEC));
 	ATF_REQUIRE_EQ(0, pthread_create(&thread, NULL, wait_for_end, &p[0]));
-	if (geteuid() != 0)
-		threaded(tc, &t);
+	threaded(&t);
 	/* a fork has one thread */
 	in_child(all_of_target, &t);
 	close(p[1]);
@@ -1704,7 +1701,7 @@ join_outer_pid(void *arg)
 {
 	struct gons_env env;
 	struct gons_error error;
-	char pid[16], ref[16];
+	char ref[16];
 
 	(void)snprintf(ref, sizeof(ref), "fd:%d", *(int *)arg);
 	(void)gons_envparse(NULL, &env);
@@ -1715,7 +1712,6 @@ join_outer_pid(void *arg)
 		CHILD(error.hint == GONS_HINT_NOTBELOW);
 	else
 		CHILD(error.hint == GONS_HINT_OWNER);
-	(void)pid;
 }
 
 ATF_TC_WITHOUT_HEAD(pid_not_below);
