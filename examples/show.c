@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 /*
- * Changing the pid or time namespace is for the children of a process; the
- * links with the long names tell where those will be.
+ * Joining a pid namespace is for the children of a process; the link with the
+ * long name tells where those will be.
  */
 static const char *const types[] = { "cgroup", "ipc", "mnt", "net",
 	"pid_for_children", "time", "user", "uts" };

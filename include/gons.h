@@ -221,8 +221,9 @@ void *gons_reexec_data(const struct gons_reexec *req);
 
 /*
  * Who tells when the result is complete, if that is before the end of file.
- * fn gets each new piece of the result once, and returns 1 when it is
- * complete, 0 when it is not, -1 when it never will be.
+ * fn gets each new piece of the result once, and len 0 when no more will come;
+ * it returns 1 when the result is complete, 0 when it is not, -1 when it never
+ * will be.
  */
 int gons_reexec_setcomplete(struct gons_reexec *req,
     int (*fn)(void *state, const void *more, size_t len), void *state);

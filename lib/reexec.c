@@ -71,9 +71,12 @@
 #define HANDOVER_TIME 5000 /* ms for a prepared process to take a request */
 #define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
 #define PREPARE 0x40000000u /* flag of an action: be a prepared process */
+#define LINGER 1 /* ms before the next spare is made, if nothing presses */
+#define SPARES 2 /* children that are forked ahead */
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
 #define CHUNK 4096
+#define END_SIZE 128 /* bytes of text: how a child ended */
 #define READS 64 /* of one descriptor in one step */
 #define STACK 16384 /* bytes, for the child until it executes */
 #define FLAGS_KNOWN                                                         \
@@ -180,6 +183,7 @@ struct gons_reexec {
 	int status, told_status;
 	int finished; /* the result is complete */
 	int rejected; /* and does not decode */
+	int accepted; /* and does, says who was asked */
 	int startup; /* a message tells that it did not start */
 	struct message start; /* that message; the error at its end apart */
 	unsigned char head[8]; /* length of a reply */
@@ -209,12 +213,14 @@ enum { /* descriptors that a request is handed over with, those of launch last *
 	PASSED = PASSED_STDIO + 3
 };
 
-struct hatch { /* children that a prepared process has to wait for */
+struct hatch { /* what a prepared process has to look after */
+	struct pollfd poll[4]; /* signals, host, spares, requests */
+	unsigned spares; /* children that wait for a request */
+	size_t n; /* children that have taken one */
 	struct hatched {
 		pid_t pid;
-		int control;
+		int control; /* where their end is told */
 	} * all;
-	size_t n;
 };
 
 /* The table of actions, and what gons_reexec_check() found. */
@@ -233,8 +239,9 @@ static struct {
 	pid_t pid;
 	int control;
 	int reply;
+	int forked; /* off a prepared process, which tells its status */
 	int value, known; /* to exit with */
-} child = { 0, -1, -1, 0, 0 };
+} child = { 0, -1, -1, 0, 0, 0 };
 
 /*
  * The process that prepared children are forked off.  It is no child of this
@@ -257,12 +264,14 @@ static int child_refuse(const char *, int *);
 static int child_known(const struct gons__action *);
 static void child_enter(const struct gons__action *);
 static void child_name(void);
+static int send_all(int, struct iovec *, size_t);
 static void tell(int, int, const struct gons_error *);
 #ifdef __GLIBC__
 static void tell_exit(int, void *);
 #else
 static void tell_exit(void);
 #endif
+static void tell_end(int, int);
 static int supervise(const struct gons__action *, int *);
 static void supervisor(pid_t, int) __attribute__((noreturn));
 static void close_but(int, int, int);
@@ -271,13 +280,14 @@ static int supervisor_reap(pid_t);
 static void die_with(int);
 static void prepared_process(const struct gons__action *);
 static void prepared_loop(int, int);
-static int hatch_watch(struct hatch *, struct pollfd *, pid_t);
+static int hatch_watch(struct hatch *);
+static int hatch_take(struct hatch *);
 static void hatch_add(struct hatch *, pid_t, int);
 static void hatch_reap(struct hatch *);
 static void spare_take(int, int, int);
 static int spare_become(int *, size_t);
 static int *block_read(int, size_t, char ***, size_t *);
-static int tell_pidfd(int);
+static int tell_pidfd(int, int);
 static int send_fds(int, const struct message *, const int *, size_t);
 static size_t receive(int, struct message *, int *, size_t);
 static void imitate(int) __attribute__((noreturn));
@@ -287,8 +297,8 @@ static int fail(struct gons_reexec *, int, const char *, ...)
 static int refuse_setting(struct gons_reexec *, int, const char *, ...)
     __attribute__((format(printf, 3, 4)));
 static int busy(const struct gons_reexec *);
-static void set_error(struct gons_reexec *, const char *, va_list)
-    __attribute__((format(printf, 2, 0)));
+static void set_error(struct gons_reexec *, size_t, const char *, va_list)
+    __attribute__((format(printf, 3, 0)));
 static char *format(const char *, ...) __attribute__((format(printf, 1, 2)));
 static char *vformat(const char *, va_list)
     __attribute__((format(printf, 1, 0)));
@@ -344,6 +354,7 @@ static void child_signals(void);
 static void child_close(const struct launch *);
 static void close_between(unsigned, unsigned);
 static void close_listed(unsigned, unsigned);
+static void close_entries(int, unsigned, unsigned);
 static void close_launch(struct launch *, struct gons__action *);
 static int watch(struct gons_reexec *);
 static int watch_fd(struct gons_reexec *, enum source);
@@ -357,6 +368,7 @@ static void read_out(struct gons_reexec *);
 static int read_piece(struct gons_reexec *);
 static int read_head(struct gons_reexec *);
 static void take(struct gons_reexec *, size_t);
+static int ask(struct gons_reexec *, const void *, size_t);
 static void complete(struct gons_reexec *);
 static void out_of_bounds(struct gons_reexec *, int);
 static void read_err(struct gons_reexec *);
@@ -377,6 +389,7 @@ static void finish(struct gons_reexec *);
 static void judge(struct gons_reexec *);
 static void judge_start(struct gons_reexec *);
 static void judge_status(struct gons_reexec *);
+static int bad_end(const struct gons_reexec *, char *, size_t);
 static int reply_is_whole(const struct gons_reexec *);
 static uint64_t reply_length(const struct gons_reexec *);
 static void say(struct gons_reexec *, enum gons_failure, int, const char *, ...)
@@ -554,7 +567,7 @@ child_enter(const struct gons__action *what)
 	cov[0] = what->fd[GONS__FD_COVERAGE];
 	cov[1] = what->fd[GONS__FD_PROFILE];
 	if (cov[0] != -1 || cov[1] != -1)
-		gons__cov_child(cov);
+		gons__cov_child(cov, child.forked);
 }
 
 /* The kernel named the process after the descriptor that was executed. */
@@ -585,23 +598,35 @@ tell(int kind, int value, const struct gons_error *error)
 		continue;
 }
 
-/* Only the child itself: what it forks may come here too. */
+/*
+ * Only the child itself: what it forks may come here too.  With coverage
+ * SIGTERM ends in exit(3), and is told as what it is.
+ */
 #ifdef __GLIBC__
 static void
 tell_exit(int value, void *unused)
 {
 	(void)unused;
-	if (getpid() == child.pid)
-		tell(MSG_STATUS, (value & 0xff) << 8, NULL);
+	tell_end(1, value);
 }
 #else
 static void
 tell_exit(void)
 {
-	if (getpid() == child.pid && child.known)
-		tell(MSG_STATUS, (child.value & 0xff) << 8, NULL);
+	tell_end(child.known, child.value);
 }
 #endif
+
+static void
+tell_end(int known, int value)
+{
+	if (getpid() != child.pid)
+		return;
+	if (gons__cov_signal() != 0)
+		tell(MSG_STATUS, gons__cov_signal(), NULL);
+	else if (known && !child.forked)
+		tell(MSG_STATUS, (value & 0xff) << 8, NULL);
+}
 
 /*
  * In a pid namespace only children of this process are, and only a parent can
@@ -617,7 +642,8 @@ supervise(const struct gons__action *what, int *status)
 	pid_t pid;
 
 	if ((gons_status_joined() & GONS_BIT(GONS_PID)) == 0 && host == -1) {
-		tell(MSG_REACHED, 0, NULL);
+		if (!child.forked) /* in which case that is known */
+			tell(MSG_REACHED, 0, NULL);
 		return 0;
 	}
 	tell(MSG_REACHED, 1, NULL);
@@ -792,7 +818,6 @@ prepared_process(const struct gons__action *what)
 		tell(MSG_FORK, ENOSYS, NULL);
 		_exit(EXIT_FAILURE);
 	}
-	(void)tell_pidfd(control);
 	prepared_loop(control, host);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 }
@@ -801,83 +826,101 @@ prepared_process(const struct gons__action *what)
 static void
 prepared_loop(int control, int host)
 {
-	struct pollfd p[4];
 	struct hatch hatch;
+	struct pollfd *p = hatch.poll;
+	int me, theirs;
 	sigset_t all;
-	pid_t spare;
-	int fd, me;
 
 	(void)sigfillset(&all);
 	memset(&hatch, 0, sizeof(hatch));
 	me = high((int)syscall(SYS_pidfd_open, getpid(), 0));
+	(void)tell_pidfd(control, me);
 	p[0].fd = high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
 	p[1].fd = host;
 	p[3].fd = control;
 	p[0].events = p[1].events = p[2].events = POLLIN;
-	p[3].events = 0; /* its end alone: to read from it is the spare's */
+	if (open_socket(SOCK_SEQPACKET, &p[2].fd, &theirs) != 0)
+		_exit(EXIT_FAILURE);
 	for (;;) {
-		if (open_socket(SOCK_SEQPACKET, &p[2].fd, &fd) != 0)
-			_exit(EXIT_FAILURE);
-		if ((spare = fork()) == -1)
-			_exit(EXIT_FAILURE);
-		if (spare == 0) {
-			die_with(me);
-			spare_take(control, host, fd);
-			return;
+		if (hatch.spares < SPARES &&
+		    (hatch.spares == 0 || !hatch_watch(&hatch))) {
+			switch (fork()) {
+			case -1:
+				_exit(EXIT_FAILURE);
+			case 0:
+				die_with(me);
+				spare_take(control, host, theirs);
+				return;
+			default:
+				hatch.spares++;
+			}
+		} else if (hatch.spares == SPARES) {
+			(void)hatch_watch(&hatch);
 		}
-		close_fd(&fd);
-		while (!hatch_watch(&hatch, p, spare))
-			continue;
-		close_fd(&p[2].fd);
 	}
 }
 
 /*
- * Waits for something to happen.  Returns 1 when the spare has taken a
- * request: then another is wanted.
+ * Waits for something to happen.  Returns 0 when it is time for another
+ * spare: to make one takes about as long as an action that does little, so
+ * who waits for the end of that comes first.
  */
 static int
-hatch_watch(struct hatch *hatch, struct pollfd *p, pid_t spare)
+hatch_watch(struct hatch *hatch)
 {
+	struct pollfd *p = hatch->poll;
 	struct signalfd_siginfo info;
-	struct message message;
-	int control, fresh = 0;
+	int n;
 
-	if (poll(p, 4, -1) == -1)
-		return 0;
+	n = poll(p, 4, hatch->spares < SPARES ? LINGER : -1);
+	if (n < 1)
+		return n != 0;
 	if (p[1].revents != 0 || p[3].revents != 0)
 		_exit(EXIT_SUCCESS);
-	if (p[2].revents != 0) {
-		if (receive(p[2].fd, &message, &control, 1) == (size_t)-1)
-			_exit(EXIT_FAILURE); /* it ended, and so will others */
-		if (control != -1)
-			hatch_add(hatch, spare, control);
-		fresh = 1;
-	}
-	if (p[0].revents != 0) {
-		while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
-			continue;
-		hatch_reap(hatch);
-	}
-	return fresh;
+	while (p[2].revents != 0 && hatch_take(hatch))
+		continue;
+	if (p[0].revents == 0)
+		return 1;
+	while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
+		continue;
+	hatch_reap(hatch);
+	return 0;
 }
 
-/* A child that has hatched: its end is told on its own control socket. */
+/* A spare tells that it has taken a request; 0: none does now. */
+static int
+hatch_take(struct hatch *hatch)
+{
+	struct message message;
+	size_t n;
+	int control;
+
+	n = receive(hatch->poll[2].fd, &message, &control, 1);
+	if (n == 0 || n == (size_t)-1)
+		return 0;
+	hatch->spares--;
+	hatch_add(hatch, message.value, control);
+	return 1;
+}
+
+/* Its end is to be told on its own control socket. */
 static void
 hatch_add(struct hatch *hatch, pid_t pid, int control)
 {
 	struct hatched *all;
 
 	all = realloc(hatch->all, (hatch->n + 1) * sizeof(*all));
-	if (all == NULL) {
-		(void)close(control);
-		return;
-	}
+	if (all == NULL)
+		_exit(EXIT_FAILURE);
 	hatch->all = all;
 	all[hatch->n].pid = pid;
 	all[hatch->n++].control = control;
 }
 
+/*
+ * What has ended may have taken a request after the last look at what spares
+ * tell.  One that ends by itself is a bad sign: then so does this process.
+ */
 static void
 hatch_reap(struct hatch *hatch)
 {
@@ -885,16 +928,20 @@ hatch_reap(struct hatch *hatch)
 	pid_t pid;
 	size_t i;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (i = 0; i < hatch->n; i++) {
-			if (hatch->all[i].pid != pid)
-				continue;
-			child.control = hatch->all[i].control;
-			tell(MSG_REAPED, status, NULL);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		while (hatch_take(hatch))
+			continue;
+		for (i = 0; i < hatch->n; i++)
+			if (hatch->all[i].pid == pid)
+				break;
+		if (i == hatch->n)
+			_exit(EXIT_FAILURE);
+		child.control = hatch->all[i].control;
+		tell(MSG_REAPED, status, NULL);
+		if (child.control != -1)
 			(void)close(child.control);
-			hatch->all[i] = hatch->all[--hatch->n];
-			break;
-		}
+		hatch->all[i] = hatch->all[--hatch->n];
+	}
 }
 
 /*
@@ -908,8 +955,10 @@ spare_take(int control, int host, int hatch)
 	int fds[RIGHTS_MAX];
 	struct message message;
 	struct pollfd p[2];
-	size_t n;
+	size_t n, nfds;
+	int errnum, me;
 
+	me = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	p[0].fd = control;
 	p[1].fd = host;
 	p[0].events = p[1].events = POLLIN;
@@ -924,12 +973,15 @@ spare_take(int control, int host, int hatch)
 	if (fds[0] == -1)
 		_exit(EXIT_FAILURE);
 	child.control = fds[0];
+	child.forked = 1;
+	nfds = (size_t)message.value;
+	message.value = getpid();
 	(void)send_fds(hatch, &message, fds, 1);
 	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	if (tell_pidfd(child.control) != 0)
+	if (tell_pidfd(child.control, me) != 0)
 		_exit(EXIT_FAILURE); /* nobody waits for it any more */
-	if ((message.value = spare_become(fds, (size_t)message.value)) != 0) {
-		tell(MSG_LOST, message.value, NULL);
+	if ((errnum = spare_become(fds, nfds)) != 0) {
+		tell(MSG_LOST, errnum, NULL);
 		_exit(EXIT_FAILURE);
 	}
 }
@@ -1018,18 +1070,13 @@ block_read(int fd, size_t nfds, char ***envp, size_t *envlen)
 
 /* This process, so that it can be watched by who is not its parent. */
 static int
-tell_pidfd(int control)
+tell_pidfd(int control, int fd)
 {
 	struct message message;
-	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	int errnum;
 
+	memset(&message, 0, MESSAGE_SHORT);
 	message.kind = MSG_PIDFD;
-	message.value = fd == -1 ? errno : 0;
-	errnum = send_fds(control, &message, &fd, fd == -1 ? 0 : 1);
-	if (fd != -1)
-		(void)close(fd);
-	return errnum;
+	return send_fds(control, &message, &fd, fd == -1 ? 0 : 1);
 }
 
 /* A short message and descriptors; 0 or an errno value. */
@@ -1108,6 +1155,7 @@ gons_reexec_reply(const void *buf, size_t len)
 {
 	unsigned char head[8];
 	uint64_t n = len;
+	struct iovec iov[2];
 	int i, errnum;
 
 	if (!self.child || gons__status_action() == NULL ||
@@ -1121,14 +1169,42 @@ gons_reexec_reply(const void *buf, size_t len)
 	}
 	for (i = 7; i >= 0; i--, n >>= 8)
 		head[i] = (unsigned char)n;
-	errnum = write_all(child.reply, head, sizeof(head));
-	if (errnum == 0)
-		errnum = write_all(child.reply, buf, len);
+	iov[0].iov_base = head;
+	iov[0].iov_len = sizeof(head);
+	iov[1].iov_base = (void *)(uintptr_t)buf;
+	iov[1].iov_len = len;
+	errnum = send_all(child.reply, iov, 2);
 	close_fd(&child.reply);
 	if (errnum == 0)
 		return 0;
 	errno = errnum;
 	return -1;
+}
+
+/* Through a stream socket, and without SIGPIPE if nobody reads any more. */
+static int
+send_all(int sock, struct iovec *iov, size_t n)
+{
+	struct msghdr msg;
+	ssize_t r;
+
+	memset(&msg, 0, sizeof(msg));
+	while (n > 0) {
+		msg.msg_iov = iov;
+		msg.msg_iovlen = n;
+		r = sendmsg(sock, &msg, MSG_NOSIGNAL);
+		if (r == -1 && errno == EINTR)
+			continue;
+		if (r == -1)
+			return errno;
+		for (; n > 0 && (size_t)r >= iov->iov_len; iov++, n--)
+			r -= (ssize_t)iov->iov_len;
+		if (n > 0) {
+			iov->iov_base = (char *)iov->iov_base + r;
+			iov->iov_len -= (size_t)r;
+		}
+	}
+	return 0;
 }
 
 struct gons_reexec *
@@ -1173,7 +1249,6 @@ gons_reexec_free(struct gons_reexec *req)
 	}
 	release(req);
 	forget(req);
-	gons__reexec_attach(req, NULL, NULL);
 	for (i = 0; i < req->nrefs; i++) {
 		close_fd(&req->ref[i].fd);
 		free(req->ref[i].path);
@@ -1243,6 +1318,9 @@ gons_reexec_setorder(struct gons_reexec *req, const char *order)
 
 	if (busy(req))
 		return -1;
+	if (req->target != -1)
+		return refuse_setting(req, EINVAL,
+		    "an order cannot be set together with a target");
 	if (order != NULL && *order != '\0') {
 		if (gons_order_parse(order, &parsed, &error) == -1) {
 			(void)gons_error_format(&error, text, sizeof(text));
@@ -1267,9 +1345,10 @@ gons_reexec_target(struct gons_reexec *req, int pidfd, unsigned types)
 	if ((types & ~(GONS_BIT(GONS_NTYPES) - 1)) != 0)
 		return refuse_setting(
 		    req, EINVAL, "unknown namespace type in the mask");
-	if (req->nrefs > 0)
+	if (req->nrefs > 0 || req->order != NULL)
 		return refuse_setting(req, EINVAL,
-		    "a target cannot be set together with a namespace");
+		    "a target cannot be set together with a namespace or an "
+		    "order");
 	if ((fd = dup_high(pidfd)) == -1)
 		return refuse_setting(req, errno, "invalid target");
 	close_fd(&req->target);
@@ -1436,7 +1515,7 @@ gons_reexec_setflags(struct gons_reexec *req, unsigned flags)
 	return 0;
 }
 
-/* For libgons_json: something that lives as long as the request's outcome. */
+/* For libgons_json: what lives as long as the outcome of this run. */
 void
 gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 {
@@ -1446,12 +1525,33 @@ gons__reexec_attach(struct gons_reexec *req, void *what, void (*detach)(void *))
 	req->detach = detach;
 }
 
+void *
+gons__reexec_attached(const struct gons_reexec *req)
+{
+	return req->attached;
+}
+
 /* For libgons_json, in the callback of gons_reexec_setcomplete(): why -1. */
 void
 gons__reexec_reject(struct gons_reexec *req, const char *why)
 {
 	free(req->why);
 	req->why = strdup(why);
+}
+
+/*
+ * For libgons_json: the outcome is a failure after all; GONS_FAIL_NONE: it
+ * stays what it is, but the caller has asked for something impossible.
+ */
+int
+gons__reexec_fail(
+    struct gons_reexec *req, int failure, int errnum, const char *why)
+{
+	if (failure != GONS_FAIL_NONE) {
+		req->failure = (enum gons_failure)failure;
+		req->errnum = errnum;
+	}
+	return refuse_setting(req, errnum, "%s", why);
 }
 
 int
@@ -1517,8 +1617,10 @@ begin(struct gons_reexec *req)
 static int
 begin_fresh(struct gons_reexec *req, struct launch *launch)
 {
-	int errnum = spawn(req, launch);
+	int errnum;
 
+	gons__cov_env(req->cov, launch->envp);
+	errnum = spawn(req, launch);
 	if (errnum != 0 || (errnum = watch(req)) == 0)
 		return errnum;
 	(void)send_signal(req, SIGKILL);
@@ -1544,6 +1646,8 @@ begin_prepared(struct gons_reexec *req, struct launch *launch,
 static int
 may_start(struct gons_reexec *req, int action)
 {
+	size_t i;
+
 	if (self.child || gons__status_action() != NULL)
 		return fail(req, EPERM,
 		    "cannot be started: this is already a re-executed child");
@@ -1561,6 +1665,12 @@ may_start(struct gons_reexec *req, int action)
 		    "cannot be started: /proc/self/exe could not be opened "
 		    "by gons_reexec_check(): %s",
 		    strerror(self.errnum));
+	/* Before the library takes its number for something of its own. */
+	for (i = 0; i < req->nkeep; i++)
+		if (fcntl(req->keep[i], F_GETFD) == -1)
+			return fail(req, errno,
+			    "cannot be started: descriptor %d: %s",
+			    req->keep[i], strerror(errno));
 	return 0;
 }
 
@@ -1598,15 +1708,23 @@ hand_over(struct gons_reexec *req, struct launch *launch,
 static int
 block_write(const struct launch *launch, int *fd)
 {
+	size_t len = launch->nfds * sizeof(*launch->fds);
+	char *block, *p, **e;
 	int errnum;
-	char **e;
 
+	for (e = launch->envp; *e != NULL; e++)
+		len += strlen(*e) + 1;
+	if ((block = malloc(len)) == NULL)
+		return ENOMEM;
+	memcpy(block, launch->fds, launch->nfds * sizeof(*launch->fds));
+	p = block + launch->nfds * sizeof(*launch->fds);
+	for (e = launch->envp; *e != NULL; e++)
+		p = stpcpy(p, *e) + 1;
 	if ((*fd = memory_fd("gons-request", MFD_NOEXEC_SEAL)) == -1)
-		return errno;
-	errnum =
-	    write_all(*fd, launch->fds, launch->nfds * sizeof(*launch->fds));
-	for (e = launch->envp; errnum == 0 && *e != NULL; e++)
-		errnum = write_all(*fd, *e, strlen(*e) + 1);
+		errnum = errno;
+	else
+		errnum = write_all(*fd, block, len);
+	free(block);
 	return errnum;
 }
 
@@ -1720,7 +1838,7 @@ prepared_start(int sealed)
 	req->flags =
 	    (sealed ? GONS_REEXEC_SEALED : 0) | GONS_REEXEC_DIE_WITH_PARENT;
 	errnum = open_channels(req, &launch, &what);
-	gons__cov_drop(req->cov);
+	gons__cov_collect(req->cov);
 	req->cov = NULL;
 	what.fd[GONS__FD_COVERAGE] = what.fd[GONS__FD_PROFILE] = -1;
 	what.flags = PREPARE;
@@ -1950,7 +2068,9 @@ open_socket(int type, int *ours, int *theirs)
 		return errno;
 	*ours = high(fd[0]);
 	*theirs = high(fd[1]);
-	return *ours == -1 || *theirs == -1 ? EMFILE : 0;
+	if (*ours == -1 || *theirs == -1)
+		return EMFILE;
+	return fcntl(*ours, F_SETFL, O_NONBLOCK) == -1 ? errno : 0;
 }
 
 static int
@@ -1998,16 +2118,13 @@ static int
 write_all(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;
-	int plain = 0;
 	ssize_t n;
 
 	while (len > 0) {
-		n = plain ? write(fd, p, len) : send(fd, p, len, MSG_NOSIGNAL);
-		if (n == -1 && errno == ENOTSOCK && !plain)
-			plain = 1;
-		else if (n == -1 && errno != EINTR)
+		n = write(fd, p, len);
+		if (n == -1 && errno != EINTR)
 			return errno;
-		else if (n > 0) {
+		if (n > 0) {
 			p += n;
 			len -= (size_t)n;
 		}
@@ -2130,7 +2247,7 @@ build_env(const struct gons_reexec *req, struct launch *launch,
 		n++;
 	launch->argv = calloc(2, sizeof(*launch->argv));
 	launch->envp =
-	    calloc(n + req->nenv + GONS_NTYPES + 4, sizeof(*launch->envp));
+	    calloc(n + req->nenv + GONS_NTYPES + 5, sizeof(*launch->envp));
 	if (launch->argv == NULL || launch->envp == NULL)
 		return ENOMEM;
 	launch->argv[0] = self.argv0;
@@ -2204,8 +2321,7 @@ build_order(const struct gons_reexec *req, char **env)
 			order.step[n++].type = (int)i;
 	order.nsteps = n;
 	(void)gons_order_format(&order, text, sizeof(text));
-	*env = format("gons_order=%s",
-	    req->order != NULL && req->target == -1 ? req->order : text);
+	*env = format("gons_order=%s", req->order != NULL ? req->order : text);
 	return *env == NULL ? ENOMEM : 0;
 }
 
@@ -2311,18 +2427,52 @@ close_between(unsigned first, unsigned last)
 		close_listed(first, last);
 }
 
-/* Before Linux 5.9: by /proc, or one by one as far as there can be any. */
+/*
+ * Before Linux 5.9: what /proc lists, or one by one as far as there can be
+ * any.  The list is by number, so that closing does not disturb reading it.
+ */
 static void
 close_listed(unsigned first, unsigned last)
 {
 	struct rlimit limit;
 	unsigned fd, most = 1u << 20;
+	int dir;
 
+	dir = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (dir != -1) {
+		close_entries(dir, first, last);
+		(void)syscall(SYS_close, dir);
+		return;
+	}
 	if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 &&
 	    limit.rlim_max < most)
 		most = (unsigned)limit.rlim_max;
 	for (fd = first; fd <= last && fd < most; fd++)
 		(void)syscall(SYS_close, fd);
+}
+
+/* struct linux_dirent64: inode and offset, length, type, then the name. */
+static void
+close_entries(int dir, unsigned first, unsigned last)
+{
+	enum {
+		LENGTH = 16,
+		NAME = 19
+	};
+	unsigned char entries[1024];
+	unsigned short len;
+	long at, fd, n;
+
+	while ((n = syscall(SYS_getdents64, dir, entries, sizeof(entries))) > 0)
+		for (at = 0; at < n; at += len) {
+			gons__copy(&len, entries + at + LENGTH, sizeof(len));
+			if (gons__number((const char *)entries + at + NAME,
+				INT_MAX, &fd) == 0 &&
+			    fd >= (long)first && (unsigned long)fd <= last &&
+			    fd != dir)
+				(void)syscall(SYS_close, (int)fd);
+		}
 }
 
 /* What has become the child's, and the memory. */
@@ -2450,11 +2600,9 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 
 	for (i = 0; i < n; i++)
 		ready |= 1u << event[i].data.u32;
-	if ((ready & 1u << SRC_TIMER) != 0) {
-		(void)read(
-		    req->fd[SRC_TIMER], &expirations, sizeof(expirations));
+	if ((ready & 1u << SRC_TIMER) != 0 &&
+	    read(req->fd[SRC_TIMER], &expirations, sizeof(expirations)) != -1)
 		req->timer_at = -1;
-	}
 	if (is_prepared(req)) {
 		read_control(req);
 		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
@@ -2546,31 +2694,51 @@ read_head(struct gons_reexec *req)
 	return 1;
 }
 
-/* n bytes have come to the result, 0: its end or its beginning. */
+/*
+ * n bytes have come to the result, 0: its end or its beginning.  What follows
+ * a result that is complete is not too much, however it was cut into pieces.
+ */
 static void
 take(struct gons_reexec *req, size_t n)
 {
 	struct buffer *out = &req->out;
-	int r = 0;
+	int end, much, r = 0;
 
 	out->len += n;
-	if (out->len > req->maxresult) {
+	much = out->len > req->maxresult;
+	if (much) {
 		n -= out->len - req->maxresult;
 		out->len = req->maxresult;
-		out_of_bounds(req, EMSGSIZE);
 	}
 	if (out->data != NULL)
 		out->data[out->len] = '\0';
-	if (req->complete != NULL && (n > 0 || req->fd[SRC_OUT] == -1))
-		r = req->complete(req->complete_state,
-		    n > 0 ? out->data + out->len - n : "", n);
+	end =
+	    req->fd[SRC_OUT] == -1 || ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+					  out->len >= reply_length(req));
+	if (n > 0)
+		r = ask(req, out->data + out->len - n, n);
+	if (r == 0 && much)
+		out_of_bounds(req, EMSGSIZE);
+	else if (r == 0 && end)
+		r = ask(req, "", 0);
+	if (r != 0 || end)
+		complete(req);
+}
+
+/* len 0: there is nothing more to come. */
+static int
+ask(struct gons_reexec *req, const void *more, size_t len)
+{
+	int r;
+
+	if (req->complete == NULL)
+		return 0;
+	r = req->complete(req->complete_state, more, len);
 	if (r == -1)
 		req->rejected = 1;
-	if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
-	    out->len >= reply_length(req))
-		r = 1;
-	if (r != 0 || req->fd[SRC_OUT] == -1)
-		complete(req);
+	else if (r != 0)
+		req->accepted = 1;
+	return r;
 }
 
 /* Nothing more is wanted from the child: it has its grace period to exit. */
@@ -2647,6 +2815,8 @@ heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
 		req->supervised = message->value;
 		break;
 	case MSG_STATUS:
+		if (req->told && WIFSIGNALED(req->told_status))
+			break;
 		req->told = 1;
 		req->told_status = message->value & 0xffff;
 		break;
@@ -2679,6 +2849,7 @@ taken(struct gons_reexec *req, int *fd)
 {
 	req->fd[SRC_PIDFD] = high(*fd);
 	*fd = -1;
+	req->reached = 1;
 	if (req->fd[SRC_PIDFD] == -1 || watch_fd(req, SRC_PIDFD) != 0)
 		stop(req, BY_KILL);
 	else if (req->cause != BY_NOBODY)
@@ -2900,10 +3071,19 @@ finish(struct gons_reexec *req)
 		(void)reserve(&req->out, 1);
 	if (req->out.data != NULL)
 		req->out.data[req->out.len] = '\0';
-	if (req->status == -1 && req->told)
+	if (!req->finished && req->cause == BY_NOBODY) {
+		/* Somebody else holds the pipe: what came is all there is. */
+		unwatch(req, SRC_OUT);
+		if ((req->flags & GONS_REEXEC_REPLY) == 0 ||
+		    req->nhead == sizeof(req->head))
+			take(req, 0);
+	}
+	if (req->told && (req->status == -1 || WIFSIGNALED(req->told_status)))
 		req->status = req->told_status;
 	req->state = DONE;
 	release(req);
+	free(req->error); /* of something refused while it was running */
+	req->error = NULL;
 	judge(req);
 }
 
@@ -2914,10 +3094,12 @@ finish(struct gons_reexec *req)
 static void
 judge(struct gons_reexec *req)
 {
-	int errnum = req->errnum;
+	char end[END_SIZE] = "";
+	int bad, errnum = req->errnum;
 
 	req->errnum = 0;
-	if (req->startup || (!req->reached && req->cause == BY_NOBODY)) {
+	if (req->startup || (!req->reached && req->cause != BY_TIMEOUT &&
+				req->cause != BY_KILL)) {
 		judge_start(req);
 	} else if (req->cause == BY_TIMEOUT) {
 		say(req, GONS_FAIL_TIMEOUT, ETIMEDOUT,
@@ -2935,11 +3117,12 @@ judge(struct gons_reexec *req)
 		   (req->flags & GONS_REEXEC_STDERR_PASS) == 0) {
 		say(req, GONS_FAIL_STDERR, EIO, "failed");
 	} else if (req->rejected) {
+		bad = bad_end(req, end, sizeof(end));
 		say(req, GONS_FAIL_RESULT, EBADMSG,
-		    "the result does not decode%s%s",
+		    "the result does not decode%s%s%s%s",
 		    req->why != NULL ? ": " : "",
-		    req->why != NULL ? req->why : "");
-	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 &&
+		    req->why != NULL ? req->why : "", bad ? "; " : "", end);
+	} else if ((req->flags & GONS_REEXEC_REPLY) != 0 && !req->accepted &&
 		   !reply_is_whole(req)) {
 		say(req, GONS_FAIL_RESULT, EBADMSG,
 		    req->nhead == 0 ? "ended without a reply"
@@ -2990,24 +3173,37 @@ judge_start(struct gons_reexec *req)
 	}
 }
 
-/* How it ended counts only if it ended by itself. */
 static void
 judge_status(struct gons_reexec *req)
 {
-	int status = req->status;
+	char end[END_SIZE];
 
-	if (req->cause == BY_GRACE)
-		return;
-	if (status == -1)
+	if (bad_end(req, end, sizeof(end)))
+		say(req,
+		    WIFSIGNALED(req->status) ? GONS_FAIL_SIGNAL
+					     : GONS_FAIL_EXIT,
+		    EIO, "%s", end);
+	else if (req->status == -1 && req->cause != BY_GRACE)
 		say(req, GONS_FAIL_SIGNAL, ECHILD,
 		    "how it ended is not known: somebody else has collected "
 		    "its status");
-	else if (WIFSIGNALED(status))
-		say(req, GONS_FAIL_SIGNAL, EIO, "killed by signal %d (%s)",
+}
+
+/* How it ended counts only if it ended by itself, and is known. */
+static int
+bad_end(const struct gons_reexec *req, char *text, size_t size)
+{
+	int status = req->status;
+
+	if (req->cause == BY_GRACE || status == -1 || status == 0)
+		return 0;
+	if (WIFSIGNALED(status))
+		(void)snprintf(text, size, "killed by signal %d (%s)",
 		    WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else if (WEXITSTATUS(status) != 0)
-		say(req, GONS_FAIL_EXIT, EIO, "exited with status %d",
-		    WEXITSTATUS(status));
+	else
+		(void)snprintf(
+		    text, size, "exited with status %d", WEXITSTATUS(status));
+	return 1;
 }
 
 static int
@@ -3038,7 +3234,7 @@ say(struct gons_reexec *req, enum gons_failure failure, int errnum,
 	req->failure = failure;
 	req->errnum = errnum;
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, req->err.len, fmt, ap);
 	va_end(ap);
 }
 
@@ -3051,7 +3247,7 @@ fail(struct gons_reexec *req, int errnum, const char *fmt, ...)
 	req->failure = GONS_FAIL_START;
 	req->errnum = errnum;
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, 0, fmt, ap);
 	va_end(ap);
 	errno = errnum;
 	return -1;
@@ -3064,18 +3260,17 @@ refuse_setting(struct gons_reexec *req, int errnum, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, 0, fmt, ap);
 	va_end(ap);
 	errno = errnum;
 	return -1;
 }
 
-/* The sentence, and the child's own words if it said any. */
+/* The sentence, and len bytes of the child's own words. */
 static void
-set_error(struct gons_reexec *req, const char *fmt, va_list ap)
+set_error(struct gons_reexec *req, size_t len, const char *fmt, va_list ap)
 {
 	struct gons__text text = { NULL, 0, 0 };
-	size_t len = req->err.len;
 	char *sentence;
 	int round;
 
@@ -3157,6 +3352,7 @@ gons_reexec_error(const struct gons_reexec *req)
 static void
 forget(struct gons_reexec *req)
 {
+	gons__reexec_attach(req, NULL, NULL);
 	free(req->out.data);
 	free(req->err.data);
 	memset(&req->out, 0, sizeof(req->out));
@@ -3169,8 +3365,8 @@ forget(struct gons_reexec *req)
 	req->cause = BY_NOBODY;
 	req->timeout_at = req->grace_at = req->stop_at = req->timer_at = -1;
 	req->killed = req->reached = req->supervised = 0;
-	req->ended = req->told = req->finished = req->rejected = 0;
-	req->startup = 0;
+	req->ended = req->told = req->finished = 0;
+	req->rejected = req->accepted = req->startup = 0;
 	req->retried = req->exited = req->reaped = 0;
 	req->pid = 0;
 	req->errnum = 0;

@@ -54,7 +54,7 @@ struct job {
 	const struct gons_env *env;
 	const struct gons_order *order;
 	struct gons_error *error;
-	int chosen; /* the order was asked for, it is not the default */
+	int whole; /* with a target: no order is given, all that differ */
 	unsigned joined;
 	int fd[GONS_MAXTYPES]; /* for each step: the reference, or -1 */
 	int guard;
@@ -135,8 +135,8 @@ gons__switch(const struct gons_env *env, const struct gons_order *order,
 	unsigned i;
 	int result;
 
-	job.chosen =
-	    order != NULL || (env->order != NULL && env->order[0] != '\0');
+	job.whole =
+	    order == NULL && (env->order == NULL || env->order[0] == '\0');
 	if (order == NULL) {
 		if (gons_order_parse(env->order, &parsed, error) == -1)
 			return -1;
@@ -231,7 +231,7 @@ job_check_target(const struct job *job)
 			error->hint = GONS_HINT_TARGETED;
 			return -1;
 		}
-	if (!job->chosen)
+	if (job->whole)
 		return 0;
 	for (i = 0; i < job->order->nsteps; i++)
 		if (job->order->step[i].early)
@@ -366,7 +366,7 @@ step_open(struct job *job, unsigned i)
 static void
 step_close(struct job *job, unsigned i)
 {
-	if (job->fd[i] >= 0 && i < job->order->nsteps &&
+	if (i < job->order->nsteps && job->fd[i] >= 0 &&
 	    gons__fdref(job->env->path[job->order->step[i].type]) == -1)
 		sys_close(job->fd[i]);
 	job->fd[i] = -1;
@@ -387,9 +387,9 @@ job_target(struct job *job)
 	if (target_open(job, &fd, &pid) == -1)
 		return -1;
 	result = 0;
-	for (i = 0; job->chosen && i < job->order->nsteps; i++)
+	for (i = 0; !job->whole && i < job->order->nsteps; i++)
 		mask |= GONS_BIT(job->order->step[i].type);
-	if (!job->chosen)
+	if (job->whole)
 		result = target_mask(job, fd, pid, &mask);
 	if (result == 0 && mask != 0) {
 		guard_on(job);
@@ -473,7 +473,7 @@ target_mask(struct job *job, int pidfd, long pid, unsigned *mask)
 			*mask |= GONS_BIT(type);
 	}
 	/* Nothing to join, so no setns(2) to find out that it has ended. */
-	if (*mask == 0 && pid_of(pidfd) == -1)
+	if (*mask == 0 && pid_of(pidfd) == -1 && errno == ESRCH)
 		return fail(job, GONS_STAGE_OPEN, ESRCH, -1, job->env->target);
 	return 0;
 }
@@ -573,7 +573,8 @@ explain_invalid(struct gons_error *error, int fd)
 	if (magic != MAGIC_NSFS) {
 		/* a pidfd would do */
 		if (magic != -1 && magic != MAGIC_PIDFS &&
-		    (magic != MAGIC_ANON || pid_of(fd) == -2))
+		    (magic != MAGIC_ANON ||
+			(pid_of(fd) == -1 && errno == EINVAL)))
 			error->hint = GONS_HINT_NOTNS;
 		return;
 	}
@@ -708,7 +709,7 @@ target_invalid(struct gons_error *error, int pidfd, long pid, unsigned mask)
 {
 	int fd, self;
 
-	if (pid_of(pidfd) == -2) {
+	if (pid_of(pidfd) == -1 && errno == EINVAL) {
 		error->hint = GONS_HINT_NOTPIDFD;
 		return;
 	}
@@ -879,10 +880,8 @@ ns_of(int pidfd, long pid, int type)
 		sys_close(self);
 	if (fd != -1 || (errno != ENOTTY && errno != EINVAL && errno != ENOSYS))
 		return fd;
-	if (pidfd != -1 && pid == 0 && (pid = pid_of(pidfd)) < 1) {
-		errno = pid == 0 ? ENOENT : pid == -1 ? ESRCH : EINVAL;
+	if (pidfd != -1 && pid == 0 && (pid = pid_of(pidfd)) == -1)
 		return -1;
-	}
 	if (pidfd == -1)
 		pid = 0;
 	proc_path(path, sizeof(path), pid, "ns/", gons_type_name(type));
@@ -902,9 +901,9 @@ why_missing(int pidfd, long pid, int type)
 		return ENOENT;
 	if (!proc_exists(0, gons_type_name(type)))
 		return EOPNOTSUPP;
-	if (proc_exists(pid, "") || pid_of(pidfd) == -1)
+	if (proc_exists(pid, ""))
 		return ESRCH;
-	return ENOENT;
+	return pid_of(pidfd) == -1 ? errno : ENOENT;
 }
 
 static int
@@ -917,8 +916,8 @@ proc_exists(long pid, const char *name)
 }
 
 /*
- * Which process is it?  0: /proc does not tell, -1: it has ended, -2: it is
- * not a process.
+ * Which process is it?  -1 with ENOENT: /proc does not tell, ESRCH: it has
+ * ended, EINVAL: it is no process's descriptor.
  */
 static long
 pid_of(int pidfd)
@@ -926,7 +925,7 @@ pid_of(int pidfd)
 	char path[64], info[512];
 	struct gons__text text;
 	const char *p, *end;
-	long n, pid = 0;
+	long n = -1, pid = 0;
 	int fd;
 
 	text.buf = info;
@@ -935,26 +934,23 @@ pid_of(int pidfd)
 	gons__text_num(&text, pidfd);
 	(void)gons__text_end(&text);
 	proc_path(path, sizeof(path), 0, "fdinfo/", info);
-	if ((fd = sys_open(path)) == -1)
-		return 0;
-	n = file_system(fd) == MAGIC_PROC
-		? syscall(SYS_read, fd, info, sizeof(info) - 1)
-		: -1;
-	sys_close(fd);
-	if (n < 1)
-		return 0;
-	info[n] = '\0';
-	for (p = info; *p != '\0'; p++)
-		if (p == info || p[-1] == '\n') {
-			if ((end = gons__after(p, "Pid:\t")) == NULL)
-				continue;
-			if (*end == '-')
-				return -1;
-			for (; *end >= '0' && *end <= '9'; end++)
-				pid = pid * 10 + (*end - '0');
-			return pid;
-		}
-	return -2;
+	if ((fd = sys_open(path)) != -1) {
+		if (file_system(fd) == MAGIC_PROC)
+			n = syscall(SYS_read, fd, info, sizeof(info) - 1);
+		sys_close(fd);
+	}
+	errno = n < 1 ? ENOENT : EINVAL;
+	info[n < 1 ? 0 : n] = '\0';
+	for (p = info; *p != '\0'; p++) {
+		if ((p > info && p[-1] != '\n') ||
+		    (end = gons__after(p, "Pid:\t")) == NULL)
+			continue;
+		errno = *end == '-' ? ESRCH : ENOENT;
+		for (; *end >= '0' && *end <= '9'; end++)
+			pid = pid * 10 + (*end - '0');
+		break;
+	}
+	return pid > 0 ? pid : -1;
 }
 
 /* "/proc/PID/DIR/NAME", PID 0 standing for self. */

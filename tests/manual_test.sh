@@ -143,7 +143,7 @@ functions_body()
 	set -- "$GONS_TEST_SRC/lib/Symbol.map"
 	[ "${GONS_TEST_JSON-}" != yes ] ||
 	    set -- "$@" "$GONS_TEST_SRC/lib/Symbol_json.map"
-	for f in $(sed -n 's/^[[:space:]]*\(gons_[a-z_]*\);$/\1/p' "$@"); do
+	for f in $(sed -n 's/^[[:space:]]*\(gons_[a-z][a-z_]*\);$/\1/p' "$@"); do
 		if [ "$f" = gons_covmerge ] && [ ! -f "$man3/$f.3" ]; then
 			continue # not written yet
 		fi

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Start-up and others that run before main: libraries that start threads,
+# sanitizers, dlopen(3), a second copy of libgons; and what is left of the
+# environment.
+
+# raced COMMAND...: started with a thread since before main, it is in the
+# target's mount namespace all the same.
+raced()
+{
+	rm -f want
+	atf_check -o save:got "$target" -e -w want mnt,user "$@"
+	atf_check -o match:"^$(grep mnt want | sed 's/[][]/\\&/g')\$" cat got
+}
+
+# race COMPILER... : with a library, with an object, in each position.
+race()
+{
+	"$@" -o try "$helpers/h_plain.c" 2>why ||
+	    atf_skip "$* does not link: $(head -n 1 why)"
+	src=$helpers/h_threaded.c
+	thread=$helpers/h_thread.c
+	libs=$(pkg-config --cflags --libs gons)
+	archive=$stage/lib/libgons.a
+	set -- "$@" -D_GNU_SOURCE -pthread -Wl,--no-as-needed
+
+	links "$@" -shared -fPIC -o libthread.so "$thread"
+	links "$@" -o app "$src" $libs -L. -lthread
+	raced ./app
+	links "$@" -o app "$src" -L. -lthread $libs
+	raced ./app
+	links "$@" -o app "$src" -L. -lthread "$archive"
+	raced ./app
+	links "$@" -o app "$thread" "$src" $libs
+	raced ./app
+	links "$@" -o app "$thread" "$src" "$archive"
+	raced ./app
+}
+
+racing()
+{
+	needs_abi "$1"
+	needs_target
+	export LD_LIBRARY_PATH=".:$stage/lib"
+	race "$@"
+}
+
+# One case for each, to tell apart what a compiler lacks.
+sanitizers='none address undefined thread'
+for cc in gcc clang; do
+	for san in $sanitizers; do
+		flag=-fsanitize=$san
+		[ $san != none ] || flag=
+		atf_test_case race_${cc}_$san
+		eval "race_${cc}_${san}_head() {
+			atf_set descr 'threads before main, $cc $flag'
+			atf_set require.progs $cc
+		}
+		race_${cc}_${san}_body() { racing $cc $flag; }"
+	done
+done
+
+atf_test_case race_static
+race_static_head()
+{
+	atf_set descr "threads before main in static programs"
+	atf_set require.progs gcc
+}
+race_static_body()
+{
+	needs_abi gcc
+	needs_target
+	for cc in gcc clang; do
+		command -v $cc || continue
+		for how in -static '-static-pie -fPIE' \
+		    '-static -Wl,--gc-sections'; do
+			echo "$cc $how"
+			links $cc $how -D_GNU_SOURCE -o app \
+			    "$helpers/h_thread.c" "$helpers/h_threaded.c" \
+			    $(pkg-config --static --cflags --libs gons) -pthread
+			raced ./app
+		done
+	done
+	links gcc -static -fsanitize=undefined -D_GNU_SOURCE -o app \
+	    "$helpers/h_thread.c" "$helpers/h_threaded.c" \
+	    $(pkg-config --static --cflags --libs gons) -pthread
+	raced ./app
+}
+
+atf_test_case race_preload
+race_preload_head()
+{
+	atf_set descr "threads before main, with LD_PRELOAD"
+	atf_set require.progs gcc
+}
+race_preload_body()
+{
+	needs_abi gcc
+	needs_target
+	export LD_LIBRARY_PATH=".:$stage/lib"
+	links gcc -shared -fPIC -pthread -o libthread.so "$helpers/h_thread.c"
+	# The kernel does refuse it, or these tests would tell nothing.
+	links gcc -D_GNU_SOURCE -o app "$helpers/h_threaded.c" -L. -lthread
+	atf_check -o inline:'setns EINVAL\n' "$target" mnt,user \
+	    sh -c './app /proc/$TARGET/ns/mnt'
+	raced env LD_PRELOAD=libgons.so.0 ./app
+	raced env LD_PRELOAD="libgons.so.0 libthread.so" ./app
+	raced env LD_PRELOAD="libthread.so libgons.so.0" ./app
+	links gcc -o plain "$helpers/h_plain.c" $(pkg-config --libs gons)
+	raced env LD_PRELOAD=libthread.so ./plain
+}
+
+atf_test_case race_musl
+race_musl_head()
+{
+	atf_set descr "threads before main with musl, where that can be won"
+	atf_set require.progs musl-gcc
+}
+race_musl_body()
+{
+	needs_target
+	build "$PWD/obj" CC=musl-gcc JSON=no PREFIX="$PWD/musl" install
+	export PKG_CONFIG_PATH="$PWD/musl/lib/pkgconfig"
+	export LD_LIBRARY_PATH=".:$PWD/musl/lib"
+	libs=$(pkg-config --cflags --libs gons)
+	set -- musl-gcc -D_GNU_SOURCE -Wl,--no-as-needed
+	# Constructors of one priority run in the order of the link.
+	sed 's/constructor(101)/constructor(102)/' "$helpers/h_thread.c" \
+	    >thread.c
+	links "$@" -static -o app thread.c "$helpers/h_threaded.c" $libs
+	raced ./app
+	links "$@" -shared -fPIC -o libthread.so thread.c
+	# Those that are named first are initialised first.
+	links "$@" -o app "$helpers/h_threaded.c" $libs -L. -lthread
+	raced ./app
+	links "$@" -o app "$helpers/h_threaded.c" -L. -lthread
+	raced env LD_PRELOAD="$PWD/musl/lib/libgons.so.0" ./app
+}
+
+atf_test_case dlopen
+dlopen_head()
+{
+	atf_set descr "loaded later: joins, or says why not"
+	atf_set require.progs gcc
+}
+dlopen_body()
+{
+	needs_abi gcc
+	needs_target
+	so=$stage/lib/libgons.so.0
+	links gcc -D_GNU_SOURCE -pthread -o app "$helpers/h_dlopen.c" -ldl
+	atf_check -o save:got "$target" -e -w want mnt,net,user ./app "$so"
+	grep -v user want >expected
+	printf 'joined 0x4c\nvariables 0\nstatus -\n' >>expected
+	atf_check -o file:expected cat got
+
+	# With a thread nothing moves, neither the one nor the other: not even
+	# the network namespace, which the kernel would allow.
+	for one in mnt,net,user net,user; do
+		atf_check -o save:got "$target" -e $one ./app -t "$so"
+		for who in '' 'other '; do
+			for type in mnt net; do
+				echo "$who$type $(readlink /proc/self/ns/$type)"
+			done
+		done >expected
+		printf 'joined 0x0\nvariables 0\n' >>expected
+		atf_check -o file:expected sed '$d' got
+		atf_check -o match:'^status gons: .*gons_.*2 threads' \
+		    tail -n 1 got
+	done
+	# Without variables it is no error to have threads.
+	atf_check -o match:'^status -$' -o match:'^joined 0x0$' ./app -t "$so"
+}
+
+# The program has a copy, and a library of its brings another.
+atf_test_case copies
+copies_head()
+{
+	atf_set descr "two copies in one process: joined once"
+	atf_set require.progs gcc
+}
+copies_body()
+{
+	needs_abi gcc
+	needs_target
+	so=$stage/lib/libgons.so.0
+	cflags=$(pkg-config --cflags gons)
+	links gcc -shared -fPIC -o libuser.so "$helpers/h_user.c" \
+	    $(pkg-config --cflags --libs gons)
+	export LD_LIBRARY_PATH=".:$stage/lib"
+	links gcc $cflags -D_GNU_SOURCE -o app "$helpers/h_copies.c" \
+	    "$stage/lib/gons/autostart.o" "$stage/lib/gons/libgons.a" \
+	    -L. -luser -ldl
+	atf_check -o save:got "$target" -e $types ./app "$so"
+	atf_check -o match:'^copies 2$' cat got
+	# No copy tells of an error, and one tells what was joined.
+	atf_check -s exit:1 grep -v -e 'status -$' -e '^copies' got
+	atf_check -o match:'^(program|shared): joined 0xcc,' cat got
+	# Of a failure, too: once.
+	atf_check -o save:got env gons_net=/no/such/ns ./app "$so"
+	atf_check -o match:'^(program|shared): joined 0x0, status gons: .*gons_net' \
+	    cat got
+	# Programs see their namespaces and no variables.
+	links gcc -o plain "$helpers/h_plain.c" \
+	    "$stage/lib/gons/autostart.o" "$stage/lib/gons/libgons.a" \
+	    -Wl,--no-as-needed -L. -luser
+	atf_check -o match:'libgons\.so\.0' readelf -d libuser.so
+	starts ./plain
+	# One of them comes later, and finds nothing to do.
+	links gcc -D_GNU_SOURCE -pthread -o later "$helpers/h_dlopen.c" \
+	    "$stage/lib/gons/autostart.o" "$stage/lib/gons/libgons.a" -ldl
+	atf_check -o match:'^status -$' -o match:'^joined 0x0$' \
+	    "$target" -e $types ./later -t "$so"
+}
+
+# sane EXPECTED COMMAND...: finds arguments, environment and auxiliary vector
+# as the other program does.
+sane()
+{
+	expected=$1
+	shift
+	atf_check -o save:got -e empty "$@"
+	atf_check -o file:"$expected" cat got
+}
+
+atf_test_case sane
+sane_head()
+{
+	atf_set descr "arguments, environment, auxiliary vector afterwards"
+	atf_set require.progs gcc
+}
+sane_body()
+{
+	needs_abi gcc
+	needs_target
+	libs=$(pkg-config --cflags --libs gons)
+	src=$helpers/h_sane.c
+	mkdir bin
+	links gcc -D_GNU_SOURCE -o app "$src"
+	atf_check mv app bin/app
+	# The caller's variables first, the target's behind them, and one last.
+	base="env -i FIRST=1 LD_LIBRARY_PATH=$LD_LIBRARY_PATH"
+	end='MIDDLE=with=sign EMPTY= LAST=last'
+	atf_check -o save:expected $base $end bin/app a 'b c' ''
+	atf_check -o match:'^walk ends$' -o match:'^argv b c$' \
+	    -o match:'^LAST last$' -o match:'^page size right$' cat expected
+	for how in '' -static '-static-pie -fPIE' -fsanitize=address; do
+		echo "$how"
+		links gcc $how -D_GNU_SOURCE -o app "$src" $libs
+		atf_check mv app bin/app
+		# Without any of the variables all is as without the library.
+		sane expected $base $end bin/app a 'b c' ''
+		# With one and with more, odd and even, in the middle, first and
+		# last, set twice, and also if start-up fails.
+		net=gons_net=/proc/self/ns/net
+		uts=gons_uts=/proc/self/ns/uts
+		for one in "gons_net=" "gons_ipc=/no/such/ns" \
+		    "gons_ipc=/no/such/ns gons_order=ipc" \
+		    "gons_ipc=/no gons_mnt=/no gons_order=ipc,mnt" \
+		    "$net $uts" "$net $uts gons_order=net,uts" \
+		    "gons_onerror=never"; do
+			sane expected $base $one $end bin/app a 'b c' ''
+			sane expected $base $end $one bin/app a 'b c' ''
+			sane expected env -i $one FIRST=1 \
+			    LD_LIBRARY_PATH="$LD_LIBRARY_PATH" $end \
+			    bin/app a 'b c' ''
+		done
+	done
+}
+
+atf_test_case children
+children_head()
+{
+	atf_set descr "programs started later inherit namespaces, not variables"
+	atf_set require.progs gcc
+}
+children_body()
+{
+	needs_abi gcc
+	needs_target
+	cat >exec.c <<-'END'
+	#include <unistd.h>
+	int main(int argc, char **argv)
+	{
+		(void)argc;
+		execvp(argv[1], argv + 1);
+		return 127;
+	}
+	END
+	links gcc -o first exec.c $(pkg-config --libs gons)
+	links gcc -o second "$helpers/h_plain.c" $(pkg-config --libs gons)
+	# Who enters a mount namespace is at its root.
+	starts ./first "$PWD/second"
+	atf_check -o not-match:'^gons_' "$target" -e $types ./first env
+}
+
+atf_test_case onerror
+onerror_head()
+{
+	atf_set descr "gons_onerror=exit: one line, status 1, no main"
+	atf_set require.progs gcc
+}
+onerror_body()
+{
+	needs_abi gcc
+	for how in '' -static -fsanitize=address; do
+		links gcc $how -o app "$helpers/h_plain.c" \
+		    $(pkg-config --libs gons)
+		atf_check -s exit:1 -o empty -e save:err \
+		    env gons_onerror=exit gons_net=/no/such/ns ./app
+		atf_check -o inline:'gons: invalid gons_net reference "/no/such/ns": No such file or directory\n' \
+		    cat err
+		# Nowhere to write to is no reason to go on.
+		atf_check -s exit:1 -o empty sh -c \
+		    'gons_onerror=exit gons_net=/no/such/ns ./app 2>&-'
+		atf_check -o match:'^net ' env gons_onerror=exit ./app
+	done
+}
+
+atf_init_test_cases()
+{
+	# shellcheck source=tests/common.sh
+	. "$(atf_get_srcdir)/common.sh"
+	for cc in gcc clang; do
+		for san in $sanitizers; do
+			atf_add_test_case race_${cc}_$san
+		done
+	done
+	for tc in race_static race_preload race_musl dlopen copies sane \
+	    children onerror; do
+		atf_add_test_case $tc
+	done
+}
