@@ -1414,21 +1414,25 @@ ATF_TC_BODY(target_no_such_type, tc)
 	target_stop(&t);
 }
 
-/* A /proc that hides the processes of others. */
+/* A /proc that hides the processes of others, or does not have them. */
 ATF_TC_WITHOUT_HEAD(target_hidden_proc);
 ATF_TC_BODY(target_hidden_proc, tc)
 {
-	struct target t;
+	struct target outer, t;
 	struct run *r;
-	int proc, status;
+	int pidfd, proc, status;
 	pid_t pid;
 
 	/* as init of a pid namespace we may mount its /proc */
-	sandbox(CLONE_NEWNS | CLONE_NEWPID);
+	sandbox(0);
+	target_start(&outer, CLONE_NEWNET, 0);
+	pidfd = pidfd_of(outer.pid);
+	ATF_REQUIRE_EQ(0, unshare(CLONE_NEWNS | CLONE_NEWPID));
 	ATF_REQUIRE((pid = fork()) != -1);
 	if (pid != 0) {
 		ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
 		ATF_REQUIRE_EQ(0, status);
+		target_stop(&outer);
 		return;
 	}
 	CHILD(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
@@ -1458,6 +1462,21 @@ ATF_TC_BODY(target_hidden_proc, tc)
 	run(r, atf_tc_get_config_var(tc, "srcdir"), "h_ns");
 	CHILD(run_value(r, "status") != NULL);
 	CHILD(run_number(r, "errnum") == EPERM);
+	/* a process that has no number here */
+	r = run_new();
+	r->keep[0] = proc;
+	r->keep[1] = pidfd;
+	run_env(r, "H_PROC=%d", proc);
+	run_env(r, "gons_target=fd:%d", pidfd);
+	r->rules[0] = (struct rule)PIDFD_IOCTLS;
+	r->nrules = 1;
+	start(tc, r, 0);
+	CHILD(run_value(r, "status") != NULL);
+	CHILD(run_number(r, "errnum") == ENOENT);
+	CHILD(run_number(r, "hint") == GONS_HINT_PROC);
+	run_env(r, "gons_order=net");
+	start(tc, r, 0);
+	CHILD(run_value(r, "status") == NULL);
 	_exit(0);
 }
 
