@@ -578,6 +578,7 @@ ATF_TC_BODY(unreadable, tc)
 	struct run *r = run_new();
 	char cwd[3000];
 
+	need_nobody();
 	close(open("closed", O_CREAT | O_WRONLY | O_CLOEXEC, 0));
 	ATF_REQUIRE(getcwd(cwd, sizeof(cwd)) != NULL);
 	r->as_nobody = 1;
@@ -644,6 +645,7 @@ ATF_TC_BODY(denied_owner, tc)
 	struct run *r;
 	int type;
 
+	need_nobody();
 	for (type = 0; type < NTYPES; type++) {
 		if (type == GONS_USER)
 			continue;
@@ -695,7 +697,7 @@ ATF_TC_BODY(denied_self, tc)
 	struct run *r;
 	int type;
 
-	need_userns();
+	need_nobody();
 	target_start(&t, ALL_FLAGS, TARGET_NOBODY);
 	for (type = 0; type < NTYPES; type++) {
 		r = run_new();
@@ -898,7 +900,7 @@ ATF_TC_BODY(auto_user_first, tc)
 	struct run *r;
 	size_t i;
 
-	need_userns();
+	need_nobody();
 	target_start(&t, ALL_FLAGS, TARGET_NOBODY);
 	for (i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
 		r = run_new();
@@ -995,7 +997,7 @@ ATF_TC_BODY(target_all, tc)
 	size_t i;
 	int nobody;
 
-	need_userns();
+	need_nobody();
 	for (nobody = 0; nobody < 2; nobody++) {
 		target_start(&t, ALL_FLAGS, nobody ? TARGET_NOBODY : 0);
 		for (i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
@@ -1239,7 +1241,7 @@ ATF_TC_BODY(target_denied, tc)
 	struct run *r;
 	int fd;
 
-	need_userns();
+	need_nobody();
 	target_start(&t, USERNET, TARGET_NOBODY);
 	r = run_new();
 	r->as_nobody = 1;
