@@ -2781,6 +2781,16 @@ child_exit(void)
 		__llvm_profile_set_dumped();
 }
 
+void
+gons__cov_drop(struct gons__cov *c)
+{
+	if (c == NULL)
+		return;
+	free(c->path);
+	c->path = NULL;
+	cov_free(c);
+}
+
 /*
  * Ends the process as SIGTERM would, except that the counters are written.
  * Nothing is to be heard of exit handlers that would not have run else.

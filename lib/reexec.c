@@ -271,6 +271,7 @@ static void tell_exit(int, void *);
 #else
 static void tell_exit(void);
 #endif
+static void tell_end(int, int);
 static int supervise(const struct gons__action *, int *);
 static void supervisor(pid_t, int) __attribute__((noreturn));
 static void close_but(int, int, int);
@@ -280,6 +281,7 @@ static void die_with(int);
 static void prepared_process(const struct gons__action *);
 static void prepared_loop(int, int);
 static int hatch_watch(struct hatch *);
+static int hatch_take(struct hatch *);
 static void hatch_add(struct hatch *, pid_t, int);
 static void hatch_reap(struct hatch *);
 static void spare_take(int, int, int);
@@ -558,16 +560,14 @@ child_enter(const struct gons__action *what)
 	child.pid = getpid();
 	child.reply = what->fd[GONS__FD_REPLY];
 #ifdef __GLIBC__
-	if (!child.forked)
-		(void)on_exit(tell_exit, NULL);
+	(void)on_exit(tell_exit, NULL);
 #else
-	if (!child.forked)
-		(void)atexit(tell_exit);
+	(void)atexit(tell_exit);
 #endif
 	cov[0] = what->fd[GONS__FD_COVERAGE];
 	cov[1] = what->fd[GONS__FD_PROFILE];
 	if (cov[0] != -1 || cov[1] != -1)
-		gons__cov_child(cov);
+		gons__cov_child(cov, child.forked);
 }
 
 /* The kernel named the process after the descriptor that was executed. */
@@ -598,23 +598,35 @@ tell(int kind, int value, const struct gons_error *error)
 		continue;
 }
 
-/* Only the child itself: what it forks may come here too. */
+/*
+ * Only the child itself: what it forks may come here too.  With coverage
+ * SIGTERM ends in exit(3), and is told as what it is.
+ */
 #ifdef __GLIBC__
 static void
 tell_exit(int value, void *unused)
 {
 	(void)unused;
-	if (getpid() == child.pid)
-		tell(MSG_STATUS, (value & 0xff) << 8, NULL);
+	tell_end(1, value);
 }
 #else
 static void
 tell_exit(void)
 {
-	if (getpid() == child.pid && child.known)
-		tell(MSG_STATUS, (child.value & 0xff) << 8, NULL);
+	tell_end(child.known, child.value);
 }
 #endif
+
+static void
+tell_end(int known, int value)
+{
+	if (getpid() != child.pid)
+		return;
+	if (gons__cov_signal() != 0)
+		tell(MSG_STATUS, gons__cov_signal(), NULL);
+	else if (known && !child.forked)
+		tell(MSG_STATUS, (value & 0xff) << 8, NULL);
+}
 
 /*
  * In a pid namespace only children of this process are, and only a parent can
@@ -858,25 +870,37 @@ hatch_watch(struct hatch *hatch)
 {
 	struct pollfd *p = hatch->poll;
 	struct signalfd_siginfo info;
-	struct message message;
-	int control, n;
+	int n;
 
 	n = poll(p, 4, hatch->spares < SPARES ? LINGER : -1);
 	if (n < 1)
 		return n != 0;
 	if (p[1].revents != 0 || p[3].revents != 0)
 		_exit(EXIT_SUCCESS);
-	while (
-	    p[2].revents != 0 && receive(p[2].fd, &message, &control, 1) > 0) {
-		hatch->spares--;
-		hatch_add(hatch, message.value, control);
-	}
+	while (p[2].revents != 0 && hatch_take(hatch))
+		continue;
 	if (p[0].revents == 0)
 		return 1;
 	while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
 		continue;
 	hatch_reap(hatch);
 	return 0;
+}
+
+/* A spare tells that it has taken a request; 0: none does now. */
+static int
+hatch_take(struct hatch *hatch)
+{
+	struct message message;
+	size_t n;
+	int control;
+
+	n = receive(hatch->poll[2].fd, &message, &control, 1);
+	if (n == 0 || n == (size_t)-1)
+		return 0;
+	hatch->spares--;
+	hatch_add(hatch, message.value, control);
+	return 1;
 }
 
 /* Its end is to be told on its own control socket. */
@@ -893,7 +917,10 @@ hatch_add(struct hatch *hatch, pid_t pid, int control)
 	all[hatch->n++].control = control;
 }
 
-/* A spare that ends by itself is a bad sign: then so does this process. */
+/*
+ * What has ended may have taken a request after the last look at what spares
+ * tell.  One that ends by itself is a bad sign: then so does this process.
+ */
 static void
 hatch_reap(struct hatch *hatch)
 {
@@ -902,6 +929,8 @@ hatch_reap(struct hatch *hatch)
 	size_t i;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		while (hatch_take(hatch))
+			continue;
 		for (i = 0; i < hatch->n; i++)
 			if (hatch->all[i].pid == pid)
 				break;
@@ -1298,9 +1327,6 @@ gons_reexec_setorder(struct gons_reexec *req, const char *order)
 			return refuse_setting(
 			    req, EINVAL, "%s", gons__after(text, "gons: "));
 		}
-		if (req->target != -1)
-			return refuse_setting(req, EINVAL,
-			    "an order cannot be set together with a target");
 		if ((copy = strdup(order)) == NULL)
 			return refuse_setting(req, ENOMEM, "no memory");
 	}
@@ -1591,8 +1617,10 @@ begin(struct gons_reexec *req)
 static int
 begin_fresh(struct gons_reexec *req, struct launch *launch)
 {
-	int errnum = spawn(req, launch);
+	int errnum;
 
+	gons__cov_env(req->cov, launch->envp);
+	errnum = spawn(req, launch);
 	if (errnum != 0 || (errnum = watch(req)) == 0)
 		return errnum;
 	(void)send_signal(req, SIGKILL);
@@ -1810,7 +1838,7 @@ prepared_start(int sealed)
 	req->flags =
 	    (sealed ? GONS_REEXEC_SEALED : 0) | GONS_REEXEC_DIE_WITH_PARENT;
 	errnum = open_channels(req, &launch, &what);
-	gons__cov_drop(req->cov);
+	gons__cov_collect(req->cov);
 	req->cov = NULL;
 	what.fd[GONS__FD_COVERAGE] = what.fd[GONS__FD_PROFILE] = -1;
 	what.flags = PREPARE;
@@ -2219,7 +2247,7 @@ build_env(const struct gons_reexec *req, struct launch *launch,
 		n++;
 	launch->argv = calloc(2, sizeof(*launch->argv));
 	launch->envp =
-	    calloc(n + req->nenv + GONS_NTYPES + 4, sizeof(*launch->envp));
+	    calloc(n + req->nenv + GONS_NTYPES + 5, sizeof(*launch->envp));
 	if (launch->argv == NULL || launch->envp == NULL)
 		return ENOMEM;
 	launch->argv[0] = self.argv0;
@@ -2787,6 +2815,8 @@ heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
 		req->supervised = message->value;
 		break;
 	case MSG_STATUS:
+		if (req->told && WIFSIGNALED(req->told_status))
+			break;
 		req->told = 1;
 		req->told_status = message->value & 0xffff;
 		break;
@@ -3048,7 +3078,7 @@ finish(struct gons_reexec *req)
 		    req->nhead == sizeof(req->head))
 			take(req, 0);
 	}
-	if (req->status == -1 && req->told)
+	if (req->told && (req->status == -1 || WIFSIGNALED(req->told_status)))
 		req->status = req->told_status;
 	req->state = DONE;
 	release(req);

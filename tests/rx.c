@@ -31,9 +31,6 @@
 #define MAXCASES 128
 #define MAXFDS 4096
 
-/* Not in every version of the library. */
-#pragma weak gons_reexec_prepare
-
 unsigned rx_mode;
 char rx_srcdir[4096];
 
@@ -150,8 +147,7 @@ rx_cases(atf_tp_t *tp, const struct rx_case *cases, size_t n)
 		    &tc[used], cases[i].name, head, body, NULL, NULL);
 		if (!atf_is_error(error))
 			error = atf_tp_add_tc(tp, &tc[used++]);
-		if (atf_is_error(error) || gons_reexec_prepare == NULL ||
-		    (cases[i].flags & RX_EXEC) != 0)
+		if (atf_is_error(error) || (cases[i].flags & RX_EXEC) != 0)
 			continue;
 		(void)snprintf(names[i], sizeof(names[i]), "%s%s",
 		    cases[i].name, prepared);
@@ -226,8 +222,8 @@ rx_ok_at(struct gons_reexec *req, const char *file, int line)
 }
 
 void
-rx_text_at(
-    const struct gons_reexec *req, const char *file, int line, const char *words)
+rx_text_at(const struct gons_reexec *req, const char *file, int line,
+    const char *words)
 {
 	const char *text = gons_reexec_error(req), *p;
 	char word[256];
@@ -445,7 +441,8 @@ script(void)
 	size_t len, space;
 	int r = -1;
 
-	for (; p != NULL && *p != '\0' && r == -1; p += len + (p[len] == '\n')) {
+	for (; p != NULL && *p != '\0' && r == -1;
+	     p += len + (p[len] == '\n')) {
 		len = strcspn(p, "\n");
 		space = strcspn(p, " \n");
 		(void)snprintf(word, sizeof(word), "%.*s", (int)space, p);
