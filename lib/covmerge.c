@@ -909,7 +909,8 @@ update_file(int fd, const struct buf *new, const struct buf *old)
 		error = errno;
 	if (error != 0) {
 		(void)write_all(fd, old->p, old->len, 0);
-		(void)ftruncate(fd, (off_t)old->len);
+		if (ftruncate(fd, (off_t)old->len) != 0)
+			return (error); /* nothing more can be done */
 	}
 	return (error);
 }
