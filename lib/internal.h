@@ -127,18 +127,33 @@ GONS_INTERNAL int gons__cov_active(void);
  * Parent, before a start: a place for the child's data, or NULL if there is
  * none to have (not instrumented, turned off, any failure: no run depends on
  * coverage).  The descriptors to inherit come in fd, -1 where there is none;
- * they are close-on-exec, at least 3, and owned by the result.
+ * they are close-on-exec, at least 3, and owned by the result.  errno is kept.
  */
 GONS_INTERNAL struct gons__cov *gons__cov_new(int fd[2]);
 /*
+ * Parent, before a start that executes: changes the child's environment, an
+ * array of borrowed strings with room for one more.  gons__cov_child() undoes
+ * it in the child.  Accepts NULL as the first; not needed for a fork.
+ */
+GONS_INTERNAL void gons__cov_env(struct gons__cov *, char *envp[]);
+/*
  * Parent, once the child runs: the descriptors are no longer needed here.
+ * Accepts NULL.
  */
 GONS_INTERNAL void gons__cov_started(struct gons__cov *);
 /*
- * Child, in gons_reexec_check(): the descriptors as inherited.  From now on
- * the data goes there at exit, also when SIGTERM ends the child.
+ * Child, in gons_reexec_check(): the descriptors as inherited, -1 where there
+ * is none; they become close-on-exec and stay open.  From now on the data goes
+ * there at exit, also when SIGTERM ends the child.  forked: the child is a
+ * fork of a process that has counted before, which is not to be told again.
+ * In a fork the descriptors of its parent's are closed.
  */
-GONS_INTERNAL void gons__cov_child(const int fd[2]);
+GONS_INTERNAL void gons__cov_child(const int fd[2], int forked);
+/*
+ * Child, in an exit handler: the signal (SIGTERM) that exit(3) was called for,
+ * to be told to the parent in place of the exit status; or 0.
+ */
+GONS_INTERNAL int gons__cov_signal(void);
 /*
  * Parent, when the child has ended: merge what it left, and leave nothing
  * behind.  Accepts NULL.  errno is kept.

@@ -271,6 +271,7 @@ static void tell_exit(int, void *);
 #else
 static void tell_exit(void);
 #endif
+static void tell_end(int, int);
 static int supervise(const struct gons__action *, int *);
 static void supervisor(pid_t, int) __attribute__((noreturn));
 static void close_but(int, int, int);
@@ -280,6 +281,7 @@ static void die_with(int);
 static void prepared_process(const struct gons__action *);
 static void prepared_loop(int, int);
 static int hatch_watch(struct hatch *);
+static int hatch_take(struct hatch *);
 static void hatch_add(struct hatch *, pid_t, int);
 static void hatch_reap(struct hatch *);
 static void spare_take(int, int, int);
@@ -295,8 +297,8 @@ static int fail(struct gons_reexec *, int, const char *, ...)
 static int refuse_setting(struct gons_reexec *, int, const char *, ...)
     __attribute__((format(printf, 3, 4)));
 static int busy(const struct gons_reexec *);
-static void set_error(struct gons_reexec *, const char *, va_list)
-    __attribute__((format(printf, 2, 0)));
+static void set_error(struct gons_reexec *, size_t, const char *, va_list)
+    __attribute__((format(printf, 3, 0)));
 static char *format(const char *, ...) __attribute__((format(printf, 1, 2)));
 static char *vformat(const char *, va_list)
     __attribute__((format(printf, 1, 0)));
@@ -352,6 +354,7 @@ static void child_signals(void);
 static void child_close(const struct launch *);
 static void close_between(unsigned, unsigned);
 static void close_listed(unsigned, unsigned);
+static void close_entries(int, unsigned, unsigned);
 static void close_launch(struct launch *, struct gons__action *);
 static int watch(struct gons_reexec *);
 static int watch_fd(struct gons_reexec *, enum source);
@@ -557,16 +560,14 @@ child_enter(const struct gons__action *what)
 	child.pid = getpid();
 	child.reply = what->fd[GONS__FD_REPLY];
 #ifdef __GLIBC__
-	if (!child.forked)
-		(void)on_exit(tell_exit, NULL);
+	(void)on_exit(tell_exit, NULL);
 #else
-	if (!child.forked)
-		(void)atexit(tell_exit);
+	(void)atexit(tell_exit);
 #endif
 	cov[0] = what->fd[GONS__FD_COVERAGE];
 	cov[1] = what->fd[GONS__FD_PROFILE];
 	if (cov[0] != -1 || cov[1] != -1)
-		gons__cov_child(cov);
+		gons__cov_child(cov, child.forked);
 }
 
 /* The kernel named the process after the descriptor that was executed. */
@@ -597,23 +598,35 @@ tell(int kind, int value, const struct gons_error *error)
 		continue;
 }
 
-/* Only the child itself: what it forks may come here too. */
+/*
+ * Only the child itself: what it forks may come here too.  With coverage
+ * SIGTERM ends in exit(3), and is told as what it is.
+ */
 #ifdef __GLIBC__
 static void
 tell_exit(int value, void *unused)
 {
 	(void)unused;
-	if (getpid() == child.pid)
-		tell(MSG_STATUS, (value & 0xff) << 8, NULL);
+	tell_end(1, value);
 }
 #else
 static void
 tell_exit(void)
 {
-	if (getpid() == child.pid && child.known)
-		tell(MSG_STATUS, (child.value & 0xff) << 8, NULL);
+	tell_end(child.known, child.value);
 }
 #endif
+
+static void
+tell_end(int known, int value)
+{
+	if (getpid() != child.pid)
+		return;
+	if (gons__cov_signal() != 0)
+		tell(MSG_STATUS, gons__cov_signal(), NULL);
+	else if (known && !child.forked)
+		tell(MSG_STATUS, (value & 0xff) << 8, NULL);
+}
 
 /*
  * In a pid namespace only children of this process are, and only a parent can
@@ -857,25 +870,37 @@ hatch_watch(struct hatch *hatch)
 {
 	struct pollfd *p = hatch->poll;
 	struct signalfd_siginfo info;
-	struct message message;
-	int control, n;
+	int n;
 
 	n = poll(p, 4, hatch->spares < SPARES ? LINGER : -1);
 	if (n < 1)
 		return n != 0;
 	if (p[1].revents != 0 || p[3].revents != 0)
 		_exit(EXIT_SUCCESS);
-	while (
-	    p[2].revents != 0 && receive(p[2].fd, &message, &control, 1) > 0) {
-		hatch->spares--;
-		hatch_add(hatch, message.value, control);
-	}
+	while (p[2].revents != 0 && hatch_take(hatch))
+		continue;
 	if (p[0].revents == 0)
 		return 1;
 	while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
 		continue;
 	hatch_reap(hatch);
 	return 0;
+}
+
+/* A spare tells that it has taken a request; 0: none does now. */
+static int
+hatch_take(struct hatch *hatch)
+{
+	struct message message;
+	size_t n;
+	int control;
+
+	n = receive(hatch->poll[2].fd, &message, &control, 1);
+	if (n == 0 || n == (size_t)-1)
+		return 0;
+	hatch->spares--;
+	hatch_add(hatch, message.value, control);
+	return 1;
 }
 
 /* Its end is to be told on its own control socket. */
@@ -892,7 +917,10 @@ hatch_add(struct hatch *hatch, pid_t pid, int control)
 	all[hatch->n++].control = control;
 }
 
-/* A spare that ends by itself is a bad sign: then so does this process. */
+/*
+ * What has ended may have taken a request after the last look at what spares
+ * tell.  One that ends by itself is a bad sign: then so does this process.
+ */
 static void
 hatch_reap(struct hatch *hatch)
 {
@@ -901,6 +929,8 @@ hatch_reap(struct hatch *hatch)
 	size_t i;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		while (hatch_take(hatch))
+			continue;
 		for (i = 0; i < hatch->n; i++)
 			if (hatch->all[i].pid == pid)
 				break;
@@ -1587,8 +1617,10 @@ begin(struct gons_reexec *req)
 static int
 begin_fresh(struct gons_reexec *req, struct launch *launch)
 {
-	int errnum = spawn(req, launch);
+	int errnum;
 
+	gons__cov_env(req->cov, launch->envp);
+	errnum = spawn(req, launch);
 	if (errnum != 0 || (errnum = watch(req)) == 0)
 		return errnum;
 	(void)send_signal(req, SIGKILL);
@@ -1614,6 +1646,8 @@ begin_prepared(struct gons_reexec *req, struct launch *launch,
 static int
 may_start(struct gons_reexec *req, int action)
 {
+	size_t i;
+
 	if (self.child || gons__status_action() != NULL)
 		return fail(req, EPERM,
 		    "cannot be started: this is already a re-executed child");
@@ -1631,6 +1665,12 @@ may_start(struct gons_reexec *req, int action)
 		    "cannot be started: /proc/self/exe could not be opened "
 		    "by gons_reexec_check(): %s",
 		    strerror(self.errnum));
+	/* Before the library takes its number for something of its own. */
+	for (i = 0; i < req->nkeep; i++)
+		if (fcntl(req->keep[i], F_GETFD) == -1)
+			return fail(req, errno,
+			    "cannot be started: descriptor %d: %s",
+			    req->keep[i], strerror(errno));
 	return 0;
 }
 
@@ -1798,7 +1838,7 @@ prepared_start(int sealed)
 	req->flags =
 	    (sealed ? GONS_REEXEC_SEALED : 0) | GONS_REEXEC_DIE_WITH_PARENT;
 	errnum = open_channels(req, &launch, &what);
-	gons__cov_drop(req->cov);
+	gons__cov_collect(req->cov);
 	req->cov = NULL;
 	what.fd[GONS__FD_COVERAGE] = what.fd[GONS__FD_PROFILE] = -1;
 	what.flags = PREPARE;
@@ -2028,7 +2068,9 @@ open_socket(int type, int *ours, int *theirs)
 		return errno;
 	*ours = high(fd[0]);
 	*theirs = high(fd[1]);
-	return *ours == -1 || *theirs == -1 ? EMFILE : 0;
+	if (*ours == -1 || *theirs == -1)
+		return EMFILE;
+	return fcntl(*ours, F_SETFL, O_NONBLOCK) == -1 ? errno : 0;
 }
 
 static int
@@ -2205,7 +2247,7 @@ build_env(const struct gons_reexec *req, struct launch *launch,
 		n++;
 	launch->argv = calloc(2, sizeof(*launch->argv));
 	launch->envp =
-	    calloc(n + req->nenv + GONS_NTYPES + 4, sizeof(*launch->envp));
+	    calloc(n + req->nenv + GONS_NTYPES + 5, sizeof(*launch->envp));
 	if (launch->argv == NULL || launch->envp == NULL)
 		return ENOMEM;
 	launch->argv[0] = self.argv0;
@@ -2385,18 +2427,52 @@ close_between(unsigned first, unsigned last)
 		close_listed(first, last);
 }
 
-/* Before Linux 5.9: by /proc, or one by one as far as there can be any. */
+/*
+ * Before Linux 5.9: what /proc lists, or one by one as far as there can be
+ * any.  The list is by number, so that closing does not disturb reading it.
+ */
 static void
 close_listed(unsigned first, unsigned last)
 {
 	struct rlimit limit;
 	unsigned fd, most = 1u << 20;
+	int dir;
 
+	dir = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (dir != -1) {
+		close_entries(dir, first, last);
+		(void)syscall(SYS_close, dir);
+		return;
+	}
 	if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 &&
 	    limit.rlim_max < most)
 		most = (unsigned)limit.rlim_max;
 	for (fd = first; fd <= last && fd < most; fd++)
 		(void)syscall(SYS_close, fd);
+}
+
+/* struct linux_dirent64: inode and offset, length, type, then the name. */
+static void
+close_entries(int dir, unsigned first, unsigned last)
+{
+	enum {
+		LENGTH = 16,
+		NAME = 19
+	};
+	unsigned char entries[1024];
+	unsigned short len;
+	long at, fd, n;
+
+	while ((n = syscall(SYS_getdents64, dir, entries, sizeof(entries))) > 0)
+		for (at = 0; at < n; at += len) {
+			gons__copy(&len, entries + at + LENGTH, sizeof(len));
+			if (gons__number((const char *)entries + at + NAME,
+				INT_MAX, &fd) == 0 &&
+			    fd >= (long)first && (unsigned long)fd <= last &&
+			    fd != dir)
+				(void)syscall(SYS_close, (int)fd);
+		}
 }
 
 /* What has become the child's, and the memory. */
@@ -2524,11 +2600,9 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 
 	for (i = 0; i < n; i++)
 		ready |= 1u << event[i].data.u32;
-	if ((ready & 1u << SRC_TIMER) != 0) {
-		(void)read(
-		    req->fd[SRC_TIMER], &expirations, sizeof(expirations));
+	if ((ready & 1u << SRC_TIMER) != 0 &&
+	    read(req->fd[SRC_TIMER], &expirations, sizeof(expirations)) != -1)
 		req->timer_at = -1;
-	}
 	if (is_prepared(req)) {
 		read_control(req);
 		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
@@ -2741,6 +2815,8 @@ heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
 		req->supervised = message->value;
 		break;
 	case MSG_STATUS:
+		if (req->told && WIFSIGNALED(req->told_status))
+			break;
 		req->told = 1;
 		req->told_status = message->value & 0xffff;
 		break;
@@ -3002,7 +3078,7 @@ finish(struct gons_reexec *req)
 		    req->nhead == sizeof(req->head))
 			take(req, 0);
 	}
-	if (req->status == -1 && req->told)
+	if (req->told && (req->status == -1 || WIFSIGNALED(req->told_status)))
 		req->status = req->told_status;
 	req->state = DONE;
 	release(req);
@@ -3022,7 +3098,8 @@ judge(struct gons_reexec *req)
 	int bad, errnum = req->errnum;
 
 	req->errnum = 0;
-	if (req->startup || (!req->reached && req->cause == BY_NOBODY)) {
+	if (req->startup || (!req->reached && req->cause != BY_TIMEOUT &&
+				req->cause != BY_KILL)) {
 		judge_start(req);
 	} else if (req->cause == BY_TIMEOUT) {
 		say(req, GONS_FAIL_TIMEOUT, ETIMEDOUT,
@@ -3157,7 +3234,7 @@ say(struct gons_reexec *req, enum gons_failure failure, int errnum,
 	req->failure = failure;
 	req->errnum = errnum;
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, req->err.len, fmt, ap);
 	va_end(ap);
 }
 
@@ -3170,7 +3247,7 @@ fail(struct gons_reexec *req, int errnum, const char *fmt, ...)
 	req->failure = GONS_FAIL_START;
 	req->errnum = errnum;
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, 0, fmt, ap);
 	va_end(ap);
 	errno = errnum;
 	return -1;
@@ -3183,18 +3260,17 @@ refuse_setting(struct gons_reexec *req, int errnum, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	set_error(req, fmt, ap);
+	set_error(req, 0, fmt, ap);
 	va_end(ap);
 	errno = errnum;
 	return -1;
 }
 
-/* The sentence, and the child's own words if it said any. */
+/* The sentence, and len bytes of the child's own words. */
 static void
-set_error(struct gons_reexec *req, const char *fmt, va_list ap)
+set_error(struct gons_reexec *req, size_t len, const char *fmt, va_list ap)
 {
 	struct gons__text text = { NULL, 0, 0 };
-	size_t len = req->err.len;
 	char *sentence;
 	int round;
 

@@ -345,9 +345,11 @@ debian_body()
 	awk '/^==> / { file = "debian/" $2; next }
 	    file != "" { print >file }' recipe
 	chmod 755 debian/rules
+	cp LICENSE debian/copyright
 	rm recipe
+	# These tests are what is running already.
 	atf_check -o ignore -e ignore env -i PATH="$PATH" HOME="$PWD/.." \
-	    dpkg-buildpackage -us -uc -d
+	    DEB_BUILD_OPTIONS=nocheck dpkg-buildpackage -us -uc -d
 	cd ..
 	ls ./*.deb
 	atf_check -o save:lint -e ignore lintian --no-tag-display-limit \
