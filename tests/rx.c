@@ -26,6 +26,7 @@
 
 #include <gons.h>
 
+#include "helpers.h"
 #include "rx.h"
 
 #define MAXCASES 128
@@ -123,12 +124,16 @@ body(const atf_tc_t *tc)
 	(void)setrlimit(RLIMIT_CORE, &none);
 	/* Who holds up a run holds up what depends on this process. */
 	(void)alarm(100);
+	for (i = 0; i < ncases; i++)
+		if (strcmp(table[i].name, name) == 0)
+			break;
+	ATF_REQUIRE(i < ncases);
+	if ((table[i].flags & RX_SANDBOX) != 0)
+		sandbox(0);
 	if (rx_mode != 0)
 		ATF_REQUIRE_EQ(0, gons_reexec_prepare());
 	look_at_fds(before);
-	for (i = 0; i < ncases; i++)
-		if (strcmp(table[i].name, name) == 0)
-			table[i].body();
+	table[i].body();
 	leaves_nothing(before);
 }
 
