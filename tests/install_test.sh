@@ -269,10 +269,8 @@ early_code_body()
 	settled
 	for cc in gcc clang; do
 		command -v $cc || continue
-		for flags in -O0 -Os -O3 '-O2 -flto' \
-		    '-O2 -ftrivial-auto-var-init=zero' \
-		    '-O2 -ftrivial-auto-var-init=pattern' \
-		    '-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=3'; do
+		for flags in -O0 -Os -O3 '-O2 -ftrivial-auto-var-init=zero' \
+		    '-O2 -ftrivial-auto-var-init=pattern'; do
 			echo 'int main(void) { return 0; }' >try.c
 			$cc $flags -c -o try.o try.c 2>/dev/null || continue
 			rm -rf obj

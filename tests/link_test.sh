@@ -440,6 +440,22 @@ musl_head()
 musl_body()
 {
 	foreign musl-gcc
+
+	# Threads before main, where that can be won.  Constructors of one
+	# priority run in the order of the link.
+	libs=$(pkg-config --cflags --libs gons)
+	set -- musl-gcc -D_GNU_SOURCE -Wl,--no-as-needed
+	sed 's/constructor(101)/constructor(102)/' "$helpers/h_thread.c" \
+	    >thread.c
+	links "$@" -static -o app thread.c "$helpers/h_threaded.c" $libs
+	raced ./app
+	links "$@" -shared -fPIC -o libthread.so thread.c
+	export LD_LIBRARY_PATH=".:$PWD/foreign/lib"
+	# Those that are named first are initialised first.
+	links "$@" -o app "$helpers/h_threaded.c" $libs -L. -lthread
+	raced ./app
+	links "$@" -o app "$helpers/h_threaded.c" -L. -lthread
+	raced env LD_PRELOAD="$PWD/foreign/lib/libgons.so.0" ./app
 }
 
 atf_test_case m32
