@@ -397,7 +397,7 @@ static void out_of_bounds(struct gons_reexec *, int);
 static void read_err(struct gons_reexec *);
 static void read_control(struct gons_reexec *);
 static void heed(struct gons_reexec *, const struct message *, size_t, int *);
-static void taken(struct gons_reexec *, int *);
+static void taken(struct gons_reexec *, int, int *);
 static int is_prepared(const struct gons_reexec *);
 static int is_gone(const struct gons_reexec *);
 static void reap_prepared(struct gons_reexec *, int);
@@ -954,7 +954,10 @@ hatch_reap(struct hatch *hatch)
 	pid_t pid;
 	size_t i;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 ||
+	       (pid == -1 && errno == EINTR)) {
+		if (pid == -1)
+			continue;
 		while (hatch_take(hatch))
 			continue;
 		for (i = 0; i < hatch->n; i++)
@@ -985,6 +988,8 @@ spare_take(int control, int host, int hatch)
 	int errnum, me;
 
 	me = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (me == -1)
+		_exit(EXIT_FAILURE); /* nobody could end it */
 	p[0].fd = control;
 	p[1].fd = host;
 	p[0].events = p[1].events = POLLIN;
@@ -1102,6 +1107,7 @@ tell_pidfd(int control, int fd)
 
 	memset(&message, 0, MESSAGE_SHORT);
 	message.kind = MSG_PIDFD;
+	message.value = getpid();
 	return send_fds(control, &message, &fd, fd == -1 ? 0 : 1);
 }
 
@@ -1915,9 +1921,9 @@ prepared_await(struct gons_reexec *req)
 		errnum = ETIMEDOUT;
 		(void)send_signal(req, SIGKILL);
 	} else if (n != (size_t)-1) {
-		errnum = message.kind == MSG_PIDFD && prepared.pidfd != -1 ? 0
-			 : message.value > 0 ? message.value
-					     : EMFILE;
+		errnum = message.kind != MSG_PIDFD ? told_errno(message.value)
+			 : prepared.pidfd == -1	   ? EMFILE
+						   : 0;
 	}
 	if (errnum != 0)
 		close_fd(&prepared.pidfd);
@@ -2857,8 +2863,8 @@ heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
 		req->reaped_status = message->value & 0xffff;
 		break;
 	case MSG_PIDFD:
-		if (*fd != -1 && req->fd[SRC_PIDFD] == -1 && !req->exited)
-			taken(req, fd);
+		if (req->fd[SRC_PIDFD] == -1 && !req->exited && !req->startup)
+			taken(req, message->value, fd);
 		break;
 	case MSG_STARTUP:
 		if (n < sizeof(*message))
@@ -2875,17 +2881,30 @@ heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
 	}
 }
 
-/* A prepared child has the request; it may be wanted no more by now. */
+/*
+ * A prepared child has the request; it may be wanted no more by now.  One that
+ * cannot be watched must not run, nor the action a second time.
+ */
 static void
-taken(struct gons_reexec *req, int *fd)
+taken(struct gons_reexec *req, int pid, int *fd)
 {
+	int errnum = EMFILE;
+
 	req->fd[SRC_PIDFD] = high(*fd);
 	*fd = -1;
 	req->reached = 1;
-	if (req->fd[SRC_PIDFD] == -1 || watch_fd(req, SRC_PIDFD) != 0)
+	if (req->fd[SRC_PIDFD] != -1)
+		errnum = watch_fd(req, SRC_PIDFD);
+	if (errnum != 0) {
+		req->startup = 1;
+		req->start.kind = MSG_LOST;
+		req->start.value = errnum;
 		stop(req, BY_KILL);
-	else if (req->cause != BY_NOBODY)
+		if (req->fd[SRC_PIDFD] == -1 && pid > 0)
+			(void)kill(pid, SIGKILL);
+	} else if (req->cause != BY_NOBODY) {
 		send_kill(req);
+	}
 }
 
 static int
