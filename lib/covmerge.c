@@ -2143,7 +2143,7 @@ module_list(struct dl_phdr_info *info, size_t size, void *to)
 		return (0);
 	if (name == NULL || *name == '\0')
 		name = "/proc/self/exe";
-	if (*name != '/' || strncmp(name, "/lib", 4) == 0 ||
+	if (strchr(name, '/') == NULL || strncmp(name, "/lib", 4) == 0 ||
 	    strncmp(name, "/usr/lib", 8) == 0)
 		return (0);
 	if ((fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0)
@@ -2839,7 +2839,7 @@ gons__cov_child(const int fd[2], int forked)
 	struct stat st;
 	int i;
 
-	if (!cov_wanted() || (fd[0] < 0 && !cov_files()))
+	if (!child.ready && fd[0] < 0 && !(cov_wanted() && cov_files()))
 		return;
 	for (i = 0; i < 2; i++) {
 		if (child.ready)
