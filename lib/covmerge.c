@@ -403,6 +403,7 @@ job_end(struct job *j)
 static int
 dir_open(struct job *j, struct dir *d)
 {
+	struct stat st;
 	int error, flags, up;
 
 	if (d->fd >= 0)
@@ -417,7 +418,14 @@ dir_open(struct job *j, struct dir *d)
 			return (errno);
 		d->fd = openat(up, d->name, flags);
 	}
-	return (d->fd < 0 ? errno : 0);
+	if (d->fd >= 0)
+		return (0);
+	error = errno;
+	if (error == ENOTDIR &&
+	    fstatat(up, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(st.st_mode))
+		error = ELOOP;
+	return (error);
 }
 
 /* A new file in the destination's directory, under a name of its own. */
