@@ -134,7 +134,8 @@ child(const char *fds, char *argv[])
 	} else {
 		go(argv[2], argv[3]);
 		exit(getenv("LLVM_PROFILE_FILE") != NULL &&
-			     strstr(getenv("LLVM_PROFILE_FILE"), "gons") != NULL
+			     strstr(getenv("LLVM_PROFILE_FILE"),
+				 "gons.profraw") != NULL
 			 ? 98
 			 : 0);
 	}

@@ -1254,7 +1254,7 @@ GLUE(glue_llvm_archive, "llvm", "a")
 GLUE(glue_llvm_shared, "llvm", "so")
 
 /* An ordinary user's processes, and children of another user id. */
-ATF_TC(glue_unprivileged);
+ATF_TC_WITH_CLEANUP(glue_unprivileged);
 ATF_TC_HEAD(glue_unprivileged, tc)
 {
 	atf_tc_set_md_var(tc, "require.user", "root");
@@ -1270,31 +1270,29 @@ ATF_TC_BODY(glue_unprivileged, tc)
 	    "  s=0; sh u.sh $PWD $w 2>err || s=$?\n"
 	    "  case $w in term) test $s = 143;; *) test $s = 0;; esac\n"
 	    "  cat err; test ! -s err; expect '3 3 3'; nothing; clean; done\n";
-	const char *const kinds[] = { "gcc", "clang", "llvm" };
-	char cwd[1024], dir[] = "/tmp/gons-covtest.XXXXXX";
+	static const char *const kinds[] = { "gcc", "clang", "llvm" };
+	char dir[] = "/tmp/gons-covtest.XXXXXX";
 	size_t i;
 
-	/* kyua's work directories let nobody else in. */
+	/* Not in kyua's work directory, which lets nobody else in. */
 	find_top(tc);
-	ATF_REQUIRE(getcwd(cwd, sizeof(cwd)) != NULL);
 	ATF_REQUIRE(mkdtemp(dir) != NULL);
 	put_text("keep", dir);
+	ATF_REQUIRE_EQ(0, chmod(dir, 0755));
 	for (i = 0; i < 3; i++) {
-		char *text;
-		size_t len;
-
-		ATF_REQUIRE_EQ(0, chmod(dir, 0755));
-		len = sizeof(script) + sizeof(body);
-		ATF_REQUIRE((text = malloc(len)) != NULL);
-		(void)snprintf(text, len, "%s%s", script, body);
-		put_text("glue.sh", text);
-		free(text);
+		put_text("body", body);
+		put_text("script", script);
 		shell(
-		    "d=%s; cp glue.sh $d; s=0; (cd $d && sh glue.sh %s so %s) "
-		    "|| s=$?; chmod 700 $d; rm -rf $d/*; exit $s",
-		    dir, kinds[i], top);
+		    "cat script body >%s/glue.sh; cd %s && sh glue.sh %s so %s "
+		    "&& rm -rf %s/*",
+		    dir, dir, kinds[i], top, dir);
 	}
-	shell("rm -rf %s", dir);
+}
+ATF_TC_CLEANUP(glue_unprivileged, tc)
+{
+	(void)tc;
+	if (system("test ! -f keep || rm -rf \"$(cat keep)\"") != 0)
+		(void)fprintf(stderr, "cannot clean up\n");
 }
 
 /* Where the parent's own data goes, the children's goes too. */
