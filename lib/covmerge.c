@@ -403,6 +403,7 @@ job_end(struct job *j)
 static int
 dir_open(struct job *j, struct dir *d)
 {
+	struct stat st;
 	int error, flags, up;
 
 	if (d->fd >= 0)
@@ -417,7 +418,14 @@ dir_open(struct job *j, struct dir *d)
 			return (errno);
 		d->fd = openat(up, d->name, flags);
 	}
-	return (d->fd < 0 ? errno : 0);
+	if (d->fd >= 0)
+		return (0);
+	error = errno;
+	if (error == ENOTDIR &&
+	    fstatat(up, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(st.st_mode))
+		error = ELOOP;
+	return (error);
 }
 
 /* A new file in the destination's directory, under a name of its own. */
@@ -2144,7 +2152,7 @@ module_list(struct dl_phdr_info *info, size_t size, void *to)
 		return (0);
 	if (name == NULL || *name == '\0')
 		name = "/proc/self/exe";
-	if (*name != '/' || strncmp(name, "/lib", 4) == 0 ||
+	if (strchr(name, '/') == NULL || strncmp(name, "/lib", 4) == 0 ||
 	    strncmp(name, "/usr/lib", 8) == 0)
 		return (0);
 	if ((fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0)
@@ -2850,7 +2858,7 @@ gons__cov_child(const int fd[2], int forked)
 	struct stat st;
 	int i;
 
-	if (!cov_wanted() || (fd[0] < 0 && !cov_files()))
+	if (!child.ready && fd[0] < 0 && !(cov_wanted() && cov_files()))
 		return;
 	for (i = 0; i < 2; i++) {
 		if (child.ready)
