@@ -76,6 +76,9 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #else
 #define UNPOISON(p, n) (void)0
 #endif
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
 #define ID_PIDFD 3 /* P_PIDFD */
 #define SIGSET_BYTES ((_NSIG - 1) / 8)
 #define SIGNALS (SIGSET_BYTES * 8)
@@ -182,7 +185,7 @@ struct gons_reexec {
 	void (*detach)(void *);
 
 	enum state state;
-	pid_t owner; /* the process whose child it is */
+	unsigned owner; /* the process whose child it is: era() */
 	pid_t pid;
 	int fd[NSRCS]; /* each -1 when it is not open */
 	int epoll;
@@ -249,7 +252,9 @@ static struct {
 	int exe; /* this program, -1 with errnum */
 	int errnum; /* why there is none */
 	int sealed; /* its copy in memory, or -1 */
-} self = { NULL, NULL, 0, 0, -1, 0, -1 };
+	unsigned *era; /* is zero in a forked copy; NULL: no such memory */
+	unsigned eras;
+} self = { NULL, NULL, 0, 0, -1, 0, -1, NULL, 0 };
 
 /* The child's own: how to tell what happens to it. */
 static struct {
@@ -276,6 +281,7 @@ static struct {
 /* in the order of a run */
 static const struct action *find_action(const char *);
 static void allow(void);
+static unsigned era(void);
 static int child_run(int *);
 static int child_refuse(const char *, int *);
 static int child_known(const struct gons__action *);
@@ -498,10 +504,33 @@ allow(void)
 	if (self.exe == -1 && errno == EACCES)
 		self.exe = high(open("/proc/self/exe", O_PATH | O_CLOEXEC));
 	self.errnum = errno;
+	self.era = mmap(NULL, sizeof(*self.era), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (self.era == MAP_FAILED ||
+	    madvise(self.era, sizeof(*self.era), MADV_WIPEONFORK) == -1)
+		self.era = NULL;
 	free(self.argv0);
 	self.argv0 = strdup(
 	    program_invocation_name != NULL ? program_invocation_name : "");
 	self.allowed = self.argv0 != NULL;
+}
+
+/*
+ * A number that this process has and no forked copy of it; in a pid namespace
+ * of its own a copy may have the same process number.
+ */
+static unsigned
+era(void)
+{
+	unsigned none = 0, *e = self.era;
+
+	if (e == NULL)
+		return (unsigned)getpid();
+	if (__atomic_load_n(e, __ATOMIC_ACQUIRE) == 0)
+		(void)__atomic_compare_exchange_n(e, &none,
+		    __atomic_add_fetch(&self.eras, 1, __ATOMIC_ACQ_REL), 0,
+		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(e, __ATOMIC_ACQUIRE);
 }
 
 /* Returns 1, for gons_reexec_runaction(). */
@@ -1260,7 +1289,7 @@ gons_reexec_free(struct gons_reexec *req)
 
 	if (req == NULL)
 		return;
-	if (req->state == RUNNING && req->owner == getpid()) {
+	if (req->state == RUNNING && req->owner == era()) {
 		stop(req, BY_KILL);
 		(void)gons_reexec_wait(req);
 	}
@@ -1627,7 +1656,7 @@ begin(struct gons_reexec *req)
 	if (req->cov != NULL)
 		gons__cov_started(req->cov);
 	req->state = RUNNING;
-	req->owner = getpid();
+	req->owner = era();
 	return 0;
 }
 
@@ -2570,7 +2599,7 @@ gons_reexec_step(struct gons_reexec *req)
 	struct epoll_event event[NSRCS];
 	int n;
 
-	if (req->state == RUNNING && req->owner != getpid()) {
+	if (req->state == RUNNING && req->owner != era()) {
 		errno = ECHILD;
 		return -1;
 	}
@@ -2597,7 +2626,7 @@ gons_reexec_kill(struct gons_reexec *req)
 		errno = ESRCH;
 		return -1;
 	}
-	if (req->owner != getpid()) {
+	if (req->owner != era()) {
 		errno = ECHILD;
 		return -1;
 	}
