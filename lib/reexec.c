@@ -2971,15 +2971,17 @@ static void
 reap(struct gons_reexec *req)
 {
 	siginfo_t info;
-	int r;
+	int pidfd = req->fd[SRC_PIDFD], r;
 
 	if (req->ended)
 		return;
 	info.si_pid = 0;
-	r = (int)syscall(SYS_waitid,
-	    req->fd[SRC_PIDFD] != -1 ? ID_PIDFD : (int)P_PID,
-	    req->fd[SRC_PIDFD] != -1 ? req->fd[SRC_PIDFD] : req->pid, &info,
-	    WEXITED | WNOHANG, NULL);
+	r = (int)syscall(SYS_waitid, pidfd != -1 ? ID_PIDFD : (int)P_PID,
+	    pidfd != -1 ? pidfd : req->pid, &info, WEXITED | WNOHANG, NULL);
+	if (r == -1 && errno == EINVAL && pidfd != -1) {
+		unwatch(req, SRC_PIDFD); /* before Linux 5.4 */
+		return;
+	}
 	if (r == -1 && errno == EINTR)
 		return;
 	if (r == 0 && info.si_pid == 0)
@@ -3086,12 +3088,16 @@ kill_child(struct gons_reexec *req)
 static int
 send_signal(const struct gons_reexec *req, int signo)
 {
-	if (req->fd[SRC_PIDFD] != -1)
-		return (int)syscall(
-		    SYS_pidfd_send_signal, req->fd[SRC_PIDFD], signo, NULL, 0);
+	if (req->fd[SRC_PIDFD] != -1 &&
+	    (syscall(SYS_pidfd_send_signal, req->fd[SRC_PIDFD], signo, NULL,
+		 0) == 0 ||
+		errno == ESRCH))
+		return 0;
+	/* Filters of system calls that do not know it say this and that. */
 	if (req->pid > 0)
 		return kill(req->pid, signo);
-	errno = ESRCH;
+	if (req->fd[SRC_PIDFD] == -1)
+		errno = ESRCH;
 	return -1;
 }
 
