@@ -383,7 +383,7 @@ static int watch(struct gons_reexec *);
 static int watch_fd(struct gons_reexec *, enum source);
 
 static int64_t now(void);
-static int set_timer(struct gons_reexec *);
+static void set_timer(struct gons_reexec *);
 static int64_t next_time(const struct gons_reexec *);
 static int64_t sooner(int64_t, int64_t);
 static void work(struct gons_reexec *, const struct epoll_event *, int);
@@ -1665,14 +1665,16 @@ begin_fresh(struct gons_reexec *req, struct launch *launch)
 {
 	int errnum;
 
-	gons__cov_env(req->cov, launch->envp);
-	errnum = spawn(req, launch);
-	if (errnum != 0 || (errnum = watch(req)) == 0)
+	if ((errnum = watch(req)) != 0)
 		return errnum;
-	(void)send_signal(req, SIGKILL);
-	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
-		continue;
-	return errnum;
+	gons__cov_env(req->cov, launch->envp);
+	if ((errnum = spawn(req, launch)) != 0)
+		return errnum;
+	/* What cannot be watched has to be looked at now and then. */
+	if (req->fd[SRC_PIDFD] != -1 && watch_fd(req, SRC_PIDFD) != 0)
+		close_fd(&req->fd[SRC_PIDFD]);
+	set_timer(req);
+	return 0;
 }
 
 /* Once it is handed over nothing may fail here. */
@@ -1685,6 +1687,7 @@ begin_prepared(struct gons_reexec *req, struct launch *launch,
 	req->taken_at = now() + HANDOVER_TIME;
 	if ((errnum = watch(req)) != 0)
 		return errnum;
+	set_timer(req);
 	return hand_over(req, launch, what);
 }
 
@@ -2544,18 +2547,30 @@ close_launch(struct launch *launch, struct gons__action *what)
 	free(launch->fds);
 }
 
+/*
+ * All that can fail happens before there is a child: once it runs, the lack of
+ * a descriptor must not take away what its end depends on.
+ */
 static int
 watch(struct gons_reexec *req)
 {
 	int i, errnum;
 
+	if (req->fd[SRC_TIMER] == -1) {
+		req->fd[SRC_TIMER] = high(timerfd_create(
+		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+		if (req->fd[SRC_TIMER] == -1)
+			return errno;
+		if ((errnum = watch_fd(req, SRC_TIMER)) != 0)
+			return errnum;
+	}
 	for (i = 0; i < NSRCS; i++)
 		if (req->fd[i] != -1 && i != SRC_TIMER &&
 		    (errnum = watch_fd(req, (enum source)i)) != 0)
 			return errnum;
 	if (req->timeout != -1 && !req->retried)
 		req->timeout_at = now() + req->timeout;
-	return set_timer(req);
+	return 0;
 }
 
 static int
@@ -2669,7 +2684,7 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 	if (over(req))
 		finish(req);
 	else
-		(void)set_timer(req);
+		set_timer(req);
 }
 
 static void
@@ -3496,31 +3511,20 @@ now(void)
 }
 
 /* The descriptor of the request becomes readable when time has run out. */
-static int
+static void
 set_timer(struct gons_reexec *req)
 {
 	struct itimerspec when;
 	int64_t at = next_time(req);
-	int errnum;
 
 	if (at == -1 || at == req->timer_at)
-		return 0;
-	if (req->fd[SRC_TIMER] == -1) {
-		req->fd[SRC_TIMER] = high(timerfd_create(
-		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-		if (req->fd[SRC_TIMER] == -1)
-			return errno;
-		if ((errnum = watch_fd(req, SRC_TIMER)) != 0)
-			return errnum;
-	}
+		return;
 	memset(&when, 0, sizeof(when));
 	when.it_value.tv_sec = (time_t)(at / 1000);
 	when.it_value.tv_nsec = (long)(at % 1000) * 1000000 + 1;
-	if (timerfd_settime(
-		req->fd[SRC_TIMER], TFD_TIMER_ABSTIME, &when, NULL) == -1)
-		return errno;
+	(void)timerfd_settime(
+	    req->fd[SRC_TIMER], TFD_TIMER_ABSTIME, &when, NULL);
 	req->timer_at = at;
-	return 0;
 }
 
 /* When to look at the clock again; -1: not for the sake of time. */
