@@ -543,34 +543,41 @@ static void
 no_descriptors(void)
 {
 	struct gons_reexec *req;
+	static const unsigned flags[] = { 0, GONS_REEXEC_REPLY,
+		GONS_REEXEC_DIE_WITH_PARENT };
 	struct rlimit limit, old;
-	int before, failed = 0, highest, n;
+	int before, failed = 0, highest, n, reply;
 
 	ATF_REQUIRE_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
 	for (highest = 1023; fcntl(highest, F_GETFD) == -1;)
 		highest--;
 	before = count_fds();
 	limit = old;
-	/* the gaps are filled, so that each more is one more */
-	for (n = 3; n <= highest + 40; n++) {
-		limit.rlim_cur = (rlim_t)n;
+	for (n = 3 * NELEM(flags); n <= (highest + 40) * (int)NELEM(flags);
+	     n++) {
+		limit.rlim_cur = (rlim_t)n / NELEM(flags);
 		ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
-		req = rx_script("out x\nreturn 0");
+		reply = flags[n % (int)NELEM(flags)] == GONS_REEXEC_REPLY;
+		req = rx_script(reply ? "reply x" : "out x");
+		rx_flags(req, flags[n % (int)NELEM(flags)]);
 		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 60000));
 		if (gons_reexec_run(req) == 0) {
 			ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
 		} else {
 			failed++;
-			ATF_CHECK_EQ(GONS_FAIL_START, gons_reexec_failure(req));
+			ATF_CHECK_EQ_MSG(GONS_FAIL_START,
+			    gons_reexec_failure(req), "limit %d: %s",
+			    (int)limit.rlim_cur, gons_reexec_error(req));
 			ATF_CHECK_MSG(errno == EMFILE || errno == EINVAL ||
 					  errno == EPROTO || errno == EBADF,
-			    "limit %d: %s", n, strerror(errno));
+			    "limit %d: %s", (int)limit.rlim_cur,
+			    strerror(errno));
 			rx_text(req, "\"script\"");
 		}
 		gons_reexec_free(req);
 		ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
-		ATF_REQUIRE_EQ_MSG(
-		    before, count_fds(), "limit %d: descriptors", n);
+		ATF_REQUIRE_EQ_MSG(before, count_fds(), "limit %d: descriptors",
+		    (int)limit.rlim_cur);
 	}
 	ATF_CHECK(failed > 0);
 	req = rx_script("out x");
@@ -662,7 +669,7 @@ static const struct rx_case cases[] = {
 	{ "standard_closed", standard_closed, 0, "descriptors 0 to 2" },
 	{ "no_descriptors", no_descriptors, RX_EXEC, "what fails is undone" },
 	{ "old_kernel", old_kernel, RX_EXEC, "system calls are missing" },
-	{ "sealed", sealed, 0, "the program cannot be written to" },
+	{ "sealed", sealed, RX_SEALED, "the program cannot be written to" },
 };
 
 ATF_TP_ADD_TCS(tp)
