@@ -87,6 +87,7 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #define DEFAULT_MAXRESULT (64u << 20) /* bytes */
 #define STDERR_MAX 65536 /* bytes kept */
 #define STOP_TIME 500 /* ms from SIGTERM to SIGKILL */
+#define SUPERVISOR_TIME 10000 /* ms for a supervisor to end its action */
 #define TICK 10 /* ms between looks, without a pidfd */
 #define HANDOVER_TIME 5000 /* ms for a prepared process to take a request */
 #define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
@@ -196,6 +197,7 @@ struct gons_reexec {
 	int exited; /* a prepared child has, its status is to come: */
 	int reaped, reaped_status; /* from the prepared process */
 	enum cause cause; /* who ended it */
+	int asked; /* its supervisor is told to kill it */
 	int killed; /* SIGKILL is sent */
 	int reached; /* gons_reexec_check() */
 	int supervised; /* the action is a child of the child */
@@ -405,6 +407,7 @@ static void reap(struct gons_reexec *);
 static void look_at_clock(struct gons_reexec *);
 static void stop(struct gons_reexec *, enum cause);
 static void send_kill(struct gons_reexec *);
+static int may_be_supervised(const struct gons_reexec *);
 static void kill_child(struct gons_reexec *);
 static int send_signal(const struct gons_reexec *, int);
 static int over(const struct gons_reexec *);
@@ -3027,7 +3030,10 @@ look_at_clock(struct gons_reexec *req)
 	t = now();
 	if (req->stop_at != -1 && t >= req->stop_at) {
 		req->stop_at = -1;
-		kill_child(req);
+		if (req->asked)
+			kill_child(req);
+		else
+			send_kill(req);
 	}
 	if (req->timeout_at != -1 && t >= req->timeout_at)
 		stop(req, req->finished ? BY_GRACE : BY_TIMEOUT);
@@ -3064,16 +3070,11 @@ static void
 send_kill(struct gons_reexec *req)
 {
 	struct message message;
-	int i, supervised = req->supervised || req->target != -1 ||
-			    (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0;
-	unsigned u;
+	int i;
 
 	if (is_prepared(req) && req->fd[SRC_PIDFD] == -1)
 		return; /* not yet: see taken() */
-	for (u = 0; u < req->nrefs; u++)
-		if (req->ref[u].type == GONS_PID)
-			supervised = 1;
-	if (req->fd[SRC_CONTROL] == -1 || !supervised) {
+	if (req->fd[SRC_CONTROL] == -1 || !may_be_supervised(req)) {
 		kill_child(req);
 		return;
 	}
@@ -3085,7 +3086,25 @@ send_kill(struct gons_reexec *req)
 		    errno != EINTR)
 			break;
 	(void)send_signal(req, SIGCONT);
-	req->stop_at = now() + STOP_TIME;
+	req->asked = 1;
+	req->stop_at = now() + (req->supervised ? SUPERVISOR_TIME : STOP_TIME);
+}
+
+/* It is, or it has yet to tell and may be soon. */
+static int
+may_be_supervised(const struct gons_reexec *req)
+{
+	unsigned i;
+
+	if (req->supervised || (req->reached && !is_prepared(req)))
+		return req->supervised;
+	if (req->target != -1 ||
+	    (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0)
+		return 1;
+	for (i = 0; i < req->nrefs; i++)
+		if (req->ref[i].type == GONS_PID)
+			return 1;
+	return 0;
 }
 
 /*
@@ -3432,7 +3451,7 @@ forget(struct gons_reexec *req)
 	req->state = IDLE;
 	req->cause = BY_NOBODY;
 	req->timeout_at = req->grace_at = req->stop_at = req->timer_at = -1;
-	req->killed = req->reached = req->supervised = 0;
+	req->asked = req->killed = req->reached = req->supervised = 0;
 	req->ended = req->told = req->finished = 0;
 	req->rejected = req->accepted = req->startup = 0;
 	req->retried = req->exited = req->reaped = 0;
