@@ -898,6 +898,7 @@ prepared_loop(int control, int host)
 				_exit(EXIT_FAILURE);
 			case 0:
 				die_with(me);
+				free(hatch.all);
 				spare_take(control, host, theirs);
 				return;
 			default:
