@@ -76,6 +76,9 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #else
 #define UNPOISON(p, n) (void)0
 #endif
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
 #define ID_PIDFD 3 /* P_PIDFD */
 #define SIGSET_BYTES ((_NSIG - 1) / 8)
 #define SIGNALS (SIGSET_BYTES * 8)
@@ -84,6 +87,7 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #define DEFAULT_MAXRESULT (64u << 20) /* bytes */
 #define STDERR_MAX 65536 /* bytes kept */
 #define STOP_TIME 500 /* ms from SIGTERM to SIGKILL */
+#define SUPERVISOR_TIME 10000 /* ms for a supervisor to end its action */
 #define TICK 10 /* ms between looks, without a pidfd */
 #define HANDOVER_TIME 5000 /* ms for a prepared process to take a request */
 #define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
@@ -182,7 +186,7 @@ struct gons_reexec {
 	void (*detach)(void *);
 
 	enum state state;
-	pid_t owner; /* the process whose child it is */
+	unsigned owner; /* the process whose child it is: era() */
 	pid_t pid;
 	int fd[NSRCS]; /* each -1 when it is not open */
 	int epoll;
@@ -193,6 +197,7 @@ struct gons_reexec {
 	int exited; /* a prepared child has, its status is to come: */
 	int reaped, reaped_status; /* from the prepared process */
 	enum cause cause; /* who ended it */
+	int asked; /* its supervisor is told to kill it */
 	int killed; /* SIGKILL is sent */
 	int reached; /* gons_reexec_check() */
 	int supervised; /* the action is a child of the child */
@@ -249,7 +254,9 @@ static struct {
 	int exe; /* this program, -1 with errnum */
 	int errnum; /* why there is none */
 	int sealed; /* its copy in memory, or -1 */
-} self = { NULL, NULL, 0, 0, -1, 0, -1 };
+	unsigned *era; /* is zero in a forked copy; NULL: no such memory */
+	unsigned eras;
+} self = { NULL, NULL, 0, 0, -1, 0, -1, NULL, 0 };
 
 /* The child's own: how to tell what happens to it. */
 static struct {
@@ -276,6 +283,7 @@ static struct {
 /* in the order of a run */
 static const struct action *find_action(const char *);
 static void allow(void);
+static unsigned era(void);
 static int child_run(int *);
 static int child_refuse(const char *, int *);
 static int child_known(const struct gons__action *);
@@ -377,7 +385,7 @@ static int watch(struct gons_reexec *);
 static int watch_fd(struct gons_reexec *, enum source);
 
 static int64_t now(void);
-static int set_timer(struct gons_reexec *);
+static void set_timer(struct gons_reexec *);
 static int64_t next_time(const struct gons_reexec *);
 static int64_t sooner(int64_t, int64_t);
 static void work(struct gons_reexec *, const struct epoll_event *, int);
@@ -399,6 +407,7 @@ static void reap(struct gons_reexec *);
 static void look_at_clock(struct gons_reexec *);
 static void stop(struct gons_reexec *, enum cause);
 static void send_kill(struct gons_reexec *);
+static int may_be_supervised(const struct gons_reexec *);
 static void kill_child(struct gons_reexec *);
 static int send_signal(const struct gons_reexec *, int);
 static int over(const struct gons_reexec *);
@@ -498,10 +507,33 @@ allow(void)
 	if (self.exe == -1 && errno == EACCES)
 		self.exe = high(open("/proc/self/exe", O_PATH | O_CLOEXEC));
 	self.errnum = errno;
+	self.era = mmap(NULL, sizeof(*self.era), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (self.era == MAP_FAILED ||
+	    madvise(self.era, sizeof(*self.era), MADV_WIPEONFORK) == -1)
+		self.era = NULL;
 	free(self.argv0);
 	self.argv0 = strdup(
 	    program_invocation_name != NULL ? program_invocation_name : "");
 	self.allowed = self.argv0 != NULL;
+}
+
+/*
+ * A number that this process has and no forked copy of it; in a pid namespace
+ * of its own a copy may have the same process number.
+ */
+static unsigned
+era(void)
+{
+	unsigned none = 0, *e = self.era;
+
+	if (e == NULL)
+		return (unsigned)getpid();
+	if (__atomic_load_n(e, __ATOMIC_ACQUIRE) == 0)
+		(void)__atomic_compare_exchange_n(e, &none,
+		    __atomic_add_fetch(&self.eras, 1, __ATOMIC_ACQ_REL), 0,
+		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(e, __ATOMIC_ACQUIRE);
 }
 
 /* Returns 1, for gons_reexec_runaction(). */
@@ -866,6 +898,7 @@ prepared_loop(int control, int host)
 				_exit(EXIT_FAILURE);
 			case 0:
 				die_with(me);
+				free(hatch.all);
 				spare_take(control, host, theirs);
 				return;
 			default:
@@ -1260,7 +1293,7 @@ gons_reexec_free(struct gons_reexec *req)
 
 	if (req == NULL)
 		return;
-	if (req->state == RUNNING && req->owner == getpid()) {
+	if (req->state == RUNNING && req->owner == era()) {
 		stop(req, BY_KILL);
 		(void)gons_reexec_wait(req);
 	}
@@ -1627,7 +1660,7 @@ begin(struct gons_reexec *req)
 	if (req->cov != NULL)
 		gons__cov_started(req->cov);
 	req->state = RUNNING;
-	req->owner = getpid();
+	req->owner = era();
 	return 0;
 }
 
@@ -1636,14 +1669,16 @@ begin_fresh(struct gons_reexec *req, struct launch *launch)
 {
 	int errnum;
 
-	gons__cov_env(req->cov, launch->envp);
-	errnum = spawn(req, launch);
-	if (errnum != 0 || (errnum = watch(req)) == 0)
+	if ((errnum = watch(req)) != 0)
 		return errnum;
-	(void)send_signal(req, SIGKILL);
-	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
-		continue;
-	return errnum;
+	gons__cov_env(req->cov, launch->envp);
+	if ((errnum = spawn(req, launch)) != 0)
+		return errnum;
+	/* What cannot be watched has to be looked at now and then. */
+	if (req->fd[SRC_PIDFD] != -1 && watch_fd(req, SRC_PIDFD) != 0)
+		close_fd(&req->fd[SRC_PIDFD]);
+	set_timer(req);
+	return 0;
 }
 
 /* Once it is handed over nothing may fail here. */
@@ -1656,6 +1691,7 @@ begin_prepared(struct gons_reexec *req, struct launch *launch,
 	req->taken_at = now() + HANDOVER_TIME;
 	if ((errnum = watch(req)) != 0)
 		return errnum;
+	set_timer(req);
 	return hand_over(req, launch, what);
 }
 
@@ -2515,18 +2551,30 @@ close_launch(struct launch *launch, struct gons__action *what)
 	free(launch->fds);
 }
 
+/*
+ * All that can fail happens before there is a child: once it runs, the lack of
+ * a descriptor must not take away what its end depends on.
+ */
 static int
 watch(struct gons_reexec *req)
 {
 	int i, errnum;
 
+	if (req->fd[SRC_TIMER] == -1) {
+		req->fd[SRC_TIMER] = high(timerfd_create(
+		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+		if (req->fd[SRC_TIMER] == -1)
+			return errno;
+		if ((errnum = watch_fd(req, SRC_TIMER)) != 0)
+			return errnum;
+	}
 	for (i = 0; i < NSRCS; i++)
 		if (req->fd[i] != -1 && i != SRC_TIMER &&
 		    (errnum = watch_fd(req, (enum source)i)) != 0)
 			return errnum;
 	if (req->timeout != -1 && !req->retried)
 		req->timeout_at = now() + req->timeout;
-	return set_timer(req);
+	return 0;
 }
 
 static int
@@ -2570,7 +2618,7 @@ gons_reexec_step(struct gons_reexec *req)
 	struct epoll_event event[NSRCS];
 	int n;
 
-	if (req->state == RUNNING && req->owner != getpid()) {
+	if (req->state == RUNNING && req->owner != era()) {
 		errno = ECHILD;
 		return -1;
 	}
@@ -2597,7 +2645,7 @@ gons_reexec_kill(struct gons_reexec *req)
 		errno = ESRCH;
 		return -1;
 	}
-	if (req->owner != getpid()) {
+	if (req->owner != era()) {
 		errno = ECHILD;
 		return -1;
 	}
@@ -2640,7 +2688,7 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 	if (over(req))
 		finish(req);
 	else
-		(void)set_timer(req);
+		set_timer(req);
 }
 
 static void
@@ -2942,15 +2990,17 @@ static void
 reap(struct gons_reexec *req)
 {
 	siginfo_t info;
-	int r;
+	int pidfd = req->fd[SRC_PIDFD], r;
 
 	if (req->ended)
 		return;
 	info.si_pid = 0;
-	r = (int)syscall(SYS_waitid,
-	    req->fd[SRC_PIDFD] != -1 ? ID_PIDFD : (int)P_PID,
-	    req->fd[SRC_PIDFD] != -1 ? req->fd[SRC_PIDFD] : req->pid, &info,
-	    WEXITED | WNOHANG, NULL);
+	r = (int)syscall(SYS_waitid, pidfd != -1 ? ID_PIDFD : (int)P_PID,
+	    pidfd != -1 ? pidfd : req->pid, &info, WEXITED | WNOHANG, NULL);
+	if (r == -1 && errno == EINVAL && pidfd != -1) {
+		unwatch(req, SRC_PIDFD); /* before Linux 5.4 */
+		return;
+	}
 	if (r == -1 && errno == EINTR)
 		return;
 	if (r == 0 && info.si_pid == 0)
@@ -2981,7 +3031,10 @@ look_at_clock(struct gons_reexec *req)
 	t = now();
 	if (req->stop_at != -1 && t >= req->stop_at) {
 		req->stop_at = -1;
-		kill_child(req);
+		if (req->asked)
+			kill_child(req);
+		else
+			send_kill(req);
 	}
 	if (req->timeout_at != -1 && t >= req->timeout_at)
 		stop(req, req->finished ? BY_GRACE : BY_TIMEOUT);
@@ -3018,16 +3071,11 @@ static void
 send_kill(struct gons_reexec *req)
 {
 	struct message message;
-	int i, supervised = req->supervised || req->target != -1 ||
-			    (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0;
-	unsigned u;
+	int i;
 
 	if (is_prepared(req) && req->fd[SRC_PIDFD] == -1)
 		return; /* not yet: see taken() */
-	for (u = 0; u < req->nrefs; u++)
-		if (req->ref[u].type == GONS_PID)
-			supervised = 1;
-	if (req->fd[SRC_CONTROL] == -1 || !supervised) {
+	if (req->fd[SRC_CONTROL] == -1 || !may_be_supervised(req)) {
 		kill_child(req);
 		return;
 	}
@@ -3039,7 +3087,25 @@ send_kill(struct gons_reexec *req)
 		    errno != EINTR)
 			break;
 	(void)send_signal(req, SIGCONT);
-	req->stop_at = now() + STOP_TIME;
+	req->asked = 1;
+	req->stop_at = now() + (req->supervised ? SUPERVISOR_TIME : STOP_TIME);
+}
+
+/* It is, or it has yet to tell and may be soon. */
+static int
+may_be_supervised(const struct gons_reexec *req)
+{
+	unsigned i;
+
+	if (req->supervised || (req->reached && !is_prepared(req)))
+		return req->supervised;
+	if (req->target != -1 ||
+	    (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0)
+		return 1;
+	for (i = 0; i < req->nrefs; i++)
+		if (req->ref[i].type == GONS_PID)
+			return 1;
+	return 0;
 }
 
 /*
@@ -3057,12 +3123,16 @@ kill_child(struct gons_reexec *req)
 static int
 send_signal(const struct gons_reexec *req, int signo)
 {
-	if (req->fd[SRC_PIDFD] != -1)
-		return (int)syscall(
-		    SYS_pidfd_send_signal, req->fd[SRC_PIDFD], signo, NULL, 0);
+	if (req->fd[SRC_PIDFD] != -1 &&
+	    (syscall(SYS_pidfd_send_signal, req->fd[SRC_PIDFD], signo, NULL,
+		 0) == 0 ||
+		errno == ESRCH))
+		return 0;
+	/* Filters of system calls that do not know it say this and that. */
 	if (req->pid > 0)
 		return kill(req->pid, signo);
-	errno = ESRCH;
+	if (req->fd[SRC_PIDFD] == -1)
+		errno = ESRCH;
 	return -1;
 }
 
@@ -3382,7 +3452,7 @@ forget(struct gons_reexec *req)
 	req->state = IDLE;
 	req->cause = BY_NOBODY;
 	req->timeout_at = req->grace_at = req->stop_at = req->timer_at = -1;
-	req->killed = req->reached = req->supervised = 0;
+	req->asked = req->killed = req->reached = req->supervised = 0;
 	req->ended = req->told = req->finished = 0;
 	req->rejected = req->accepted = req->startup = 0;
 	req->retried = req->exited = req->reaped = 0;
@@ -3461,31 +3531,20 @@ now(void)
 }
 
 /* The descriptor of the request becomes readable when time has run out. */
-static int
+static void
 set_timer(struct gons_reexec *req)
 {
 	struct itimerspec when;
 	int64_t at = next_time(req);
-	int errnum;
 
 	if (at == -1 || at == req->timer_at)
-		return 0;
-	if (req->fd[SRC_TIMER] == -1) {
-		req->fd[SRC_TIMER] = high(timerfd_create(
-		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-		if (req->fd[SRC_TIMER] == -1)
-			return errno;
-		if ((errnum = watch_fd(req, SRC_TIMER)) != 0)
-			return errnum;
-	}
+		return;
 	memset(&when, 0, sizeof(when));
 	when.it_value.tv_sec = (time_t)(at / 1000);
 	when.it_value.tv_nsec = (long)(at % 1000) * 1000000 + 1;
-	if (timerfd_settime(
-		req->fd[SRC_TIMER], TFD_TIMER_ABSTIME, &when, NULL) == -1)
-		return errno;
+	(void)timerfd_settime(
+	    req->fd[SRC_TIMER], TFD_TIMER_ABSTIME, &when, NULL);
 	req->timer_at = at;
-	return 0;
 }
 
 /* When to look at the clock again; -1: not for the sake of time. */
