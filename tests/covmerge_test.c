@@ -1360,7 +1360,8 @@ ATF_TC_WITHOUT_HEAD(glue_parent_killed);
 ATF_TC_BODY(glue_parent_killed, tc)
 {
 	glue(tc, "gcc", "a",
-	    "s=0; build/covglue 1 die 2>err || s=$?; test $s = 137\n"
+	    "(build/covglue 1 die 2>&1 || echo $? >status) | cat >err\n"
+	    "test $(cat status) = 137\n"
 	    "test -n \"$(ls -A tmp)\"; clean\n"
 	    "run 0 2 plain; expect '2 2 2'; nothing\n");
 }
