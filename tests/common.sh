@@ -54,6 +54,7 @@ needs_abi()
 	    atf_skip "the library is built with -fsanitize"
 	echo 'int main(void) { return 0; }' >abi.c
 	"$@" -o abi.out abi.c || atf_skip "$1 makes no programs"
+	./abi.out || atf_skip "the programs of $1 do not run here"
 	[ "$(abi abi.out)" = "$(abi "$stage/lib/libgons.so.0")" ] ||
 	    atf_skip "the library is not built for programs of $1"
 }
@@ -70,6 +71,15 @@ starts()
 	rm -f want
 	atf_check -o save:got "$target" -e -w want "$types" "$@"
 	atf_check -o file:want cat got
+}
+
+# raced COMMAND...: started with a thread since before main, it is in the
+# target's mount namespace all the same.
+raced()
+{
+	rm -f want
+	atf_check -o save:got "$target" -e -w want mnt,user "$@"
+	atf_check -o match:"^$(grep mnt want | sed 's/[][]/\\&/g')\$" cat got
 }
 
 # make_in DIRECTORY ARGUMENT...: bmake in an empty environment; what it says
@@ -91,5 +101,6 @@ build()
 {
 	build_dir=$1
 	shift
+	[ -z "$build_dir" ] || mkdir -p "$build_dir"
 	make_in "$GONS_TEST_SRC" MAKEOBJDIRPREFIX="$build_dir" "$@"
 }

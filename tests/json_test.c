@@ -204,27 +204,31 @@ static int
 output(void)
 {
 	const char *how = getenv("HOW");
-	json_t *value = json_integer(42), *bad;
-	int r;
+	json_t *bad = json_string_nocheck("\xff"), *value = json_integer(42);
+	int expected = 0, r;
 
-	if (strcmp(how, "after") == 0)
-		(void)printf("not JSON");
-	else if (strcmp(how, "none") == 0)
-		return gons_json_output(NULL) == -1 && errno == EINVAL ? 0 : 1;
-	else if (strcmp(how, "bad") == 0) {
-		bad = json_string_nocheck("\xff");
+	errno = 0;
+	if (strcmp(how, "none") == 0) {
+		expected = EINVAL;
+		r = gons_json_output(NULL);
+	} else if (strcmp(how, "bad") == 0) {
+		expected = EINVAL;
 		r = gons_json_output(bad);
-		return r == -1 && errno == EINVAL ? 0 : 1;
 	} else if (strcmp(how, "closed") == 0) {
+		expected = EBADF;
 		(void)close(STDOUT_FILENO);
 		r = gons_json_output(value);
-		return r == -1 && errno == EBADF ? 0 : 1;
+	} else {
+		if (strcmp(how, "after") == 0)
+			(void)printf("not JSON");
+		r = gons_json_output(value);
+		if (strcmp(how, "twice") == 0)
+			r = gons_json_output(value);
 	}
-	if (gons_json_output(value) == -1)
+	if (r == -1 ? errno != expected : expected != 0)
 		complain("gons_json_output");
-	if (strcmp(how, "twice") == 0 &&
-	    gons_json_output(json_string("second")) == -1)
-		complain("gons_json_output again");
+	json_decref(bad);
+	json_decref(value);
 	return end();
 }
 
@@ -305,9 +309,9 @@ check_value(struct gons_reexec *req, const char *expected)
 	ATF_REQUIRE((want = json_loads(expected,
 			 JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)) != NULL);
 	value = (json_t *)(intptr_t)1;
-	ATF_REQUIRE_EQ_MSG(0, gons_json_run(req, &value), "%s: %s", expected,
+	ATF_REQUIRE_EQ_MSG(0, gons_json_run(req, &value), "%.64s: %s", expected,
 	    gons_reexec_error(req));
-	ATF_CHECK_MSG(json_equal(value, want), "%s", expected);
+	ATF_CHECK_MSG(json_equal(value, want), "%.64s", expected);
 	ATF_CHECK_EQ(GONS_FAIL_NONE, gons_reexec_failure(req));
 	ATF_CHECK_EQ(NULL, gons_reexec_error(req));
 	json_decref(value);
@@ -362,6 +366,12 @@ count_fds(void)
 		n++;
 	(void)closedir(dir);
 	return n;
+}
+
+static const char *
+result_of(const struct gons_reexec *req)
+{
+	return gons_reexec_result(req, NULL);
 }
 
 static const struct {
@@ -597,7 +607,7 @@ ATF_TC_BODY(number_then_hang, tc)
 
 	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 100));
 	check_failure(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "timed out");
-	ATF_CHECK_STREQ("42", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("42", result_of(req));
 	gons_reexec_free(req);
 }
 
@@ -813,8 +823,7 @@ ATF_TC_BODY(error_text, tc)
 	check_failure(req, GONS_FAIL_RESULT, EBADMSG,
 	    "\"say\": the result does not decode: ':' expected near '2' "
 	    "(line 3, column 6, position ");
-	ATF_CHECK_STREQ(
-	    "\n{\"a\": 1,\n \"b\" 2}", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("\n{\"a\": 1,\n \"b\" 2}", result_of(req));
 	gons_reexec_free(req);
 
 	check_malformed(saying(TEXT("[\"\x1b\"]"), NULL), "control char");
@@ -955,7 +964,7 @@ check_misfit(const char *text, const char *what, int r, struct gons_reexec *req)
 	ATF_CHECK_EQ(GONS_FAIL_RESULT, gons_reexec_failure(req));
 	check_text(req, "the result does not fit the format \"");
 	check_text(req, what);
-	ATF_CHECK_STREQ(text, gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ(text, result_of(req));
 	ATF_CHECK_EQ(-1, gons_reexec_step(req));
 	ATF_CHECK_EQ(EBADMSG, errno);
 	gons_reexec_free(req);
@@ -1552,7 +1561,7 @@ ATF_TC_BODY(output, tc)
 
 	req = outputting("", 0);
 	check_value(req, "42");
-	ATF_CHECK_STREQ("42\n", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("42\n", result_of(req));
 	gons_reexec_free(req);
 	/* In the order of the calls, although that was in a buffer. */
 	check_malformed(outputting("after", 0), "decode: ");
@@ -1575,7 +1584,7 @@ ATF_TC_BODY(output_reply, tc)
 
 	req = outputting("", GONS_REEXEC_REPLY);
 	check_value(req, "42");
-	ATF_CHECK_STREQ("42", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("42", result_of(req));
 	gons_reexec_free(req);
 	req = outputting("after", GONS_REEXEC_REPLY);
 	check_failure(req, GONS_FAIL_STDERR, EIO, "not JSON");
@@ -1677,7 +1686,7 @@ ATF_TC_BODY(nothing_left, tc)
 
 	json_set_alloc_funcs(counting_malloc, counting_free);
 	fds = count_fds();
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 40; i++) {
 		all_kinds();
 		ATF_REQUIRE_EQ_MSG(0, allocated, "%ld", allocated);
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
@@ -1688,8 +1697,9 @@ ATF_TC_BODY(nothing_left, tc)
 	ATF_CHECK_EQ(fds, count_fds());
 	ATF_CHECK_EQ(-1, waitpid(-1, NULL, WNOHANG));
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
-	ATF_CHECK_EQ_MSG(
-	    used, mallinfo2().uordblks, "%zu, %zu", used, mallinfo2().uordblks);
+	/* What malloc(3) keeps for itself is counted, too. */
+	ATF_CHECK_MSG(mallinfo2().uordblks < used + 512, "%zu, %zu", used,
+	    mallinfo2().uordblks);
 #endif
 }
 
@@ -1698,11 +1708,12 @@ ATF_TC_BODY(no_memory, tc)
 {
 	struct gons_reexec *req =
 	    saying(TEXT("{\"a\":[1,2.5,\"x\"],\"b\":{}}"), NULL);
-	json_t *param = json_pack("[i, {s:s}]", 1, "a", "b"), *value;
+	json_t *param, *value;
 	long n;
 	int r;
 
 	json_set_alloc_funcs(counting_malloc, counting_free);
+	param = json_pack("[i, {s:s}]", 1, "a", "b");
 	for (n = 0, r = -1; r == -1; n++) {
 		allowed = n;
 		errno = 0;
@@ -1722,6 +1733,7 @@ ATF_TC_BODY(no_memory, tc)
 		allowed = -1;
 		ATF_REQUIRE(r == 0 || errno == EINVAL || errno == ENOMEM);
 	}
+	json_decref(param);
 	gons_reexec_free(req);
 	ATF_CHECK_EQ_MSG(0, allocated, "%ld", allocated);
 }

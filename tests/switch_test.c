@@ -541,7 +541,8 @@ ATF_TC_BODY(overlong, tc)
 	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		memset(path, 'x', lengths[i]);
 		path[lengths[i]] = '\0';
-		(void)snprintf(shown, sizeof(shown), "%s", path);
+		(void)snprintf(
+		    shown, sizeof(shown), "%.*s", (int)sizeof(shown) - 1, path);
 		r = run_new();
 		run_env(r, "gons_net=%s", path);
 		FAILS(r, GONS_STAGE_OPEN, ENAMETOOLONG, GONS_NET,
