@@ -178,7 +178,13 @@ struct cover {
 	size_t nhash; /* a power of 2 */
 };
 
-static int merge_tree(struct job *, int[], struct dir *, unsigned);
+/* A directory of one source. */
+struct tree {
+	int fd; /* -1: it has none */
+	size_t hits; /* entries found with those of the sources before */
+};
+
+static int merge_tree(struct job *, struct tree[], struct dir *, unsigned);
 
 /*
  * Small things
@@ -727,14 +733,10 @@ gcda_end(struct gcda *g, size_t at)
 	return (0);
 }
 
-/* Is it a whole .gcda file, of which we understand every word? */
 static int
-gcda_check(struct gcda *g, const struct buf *b)
+gcda_open(struct gcda *g, const struct buf *b)
 {
-	struct record r;
 	uint32_t magic;
-	size_t at;
-	int error, infunction;
 
 	memset(g, 0, sizeof(*g));
 	g->p = b->p;
@@ -745,7 +747,18 @@ gcda_check(struct gcda *g, const struct buf *b)
 	g->swap = magic != GCDA_MAGIC;
 	if (g->swap && __builtin_bswap32(magic) != GCDA_MAGIC)
 		return (gcda_bad(g, EBADMSG, 0));
-	if ((error = gcda_version(g)) != 0)
+	return (gcda_version(g));
+}
+
+/* Is it a whole .gcda file, of which we understand every word? */
+static int
+gcda_check(struct gcda *g, const struct buf *b)
+{
+	struct record r;
+	size_t at;
+	int error, infunction;
+
+	if ((error = gcda_open(g, b)) != 0)
 		return (error);
 	infunction = 0;
 	for (at = g->body;; at = r.next) {
@@ -788,6 +801,13 @@ gcda_merge_one(int how, uint64_t a, uint64_t b)
 	return (add_saturated(a, b));
 }
 
+/* A counter is two words, the low one first. */
+static uint64_t
+gcda_counter(const struct gcda *g, size_t at)
+{
+	return (gcda_word(g, at) | (uint64_t)gcda_word(g, at + 4) << 32);
+}
+
 static void
 gcda_merge_counters(const struct gcda *d, const struct gcda *s,
     const struct record *a, const struct record *b, struct buf *out)
@@ -800,10 +820,8 @@ gcda_merge_counters(const struct gcda *d, const struct gcda *s,
 	how = gcda_merging(d, a->tag);
 	p = out->p + out->len;
 	for (i = 0; i < a->size; i += 8, p += 8) {
-		x = gcda_word(d, a->body + i) |
-		    (uint64_t)gcda_word(d, a->body + i + 4) << 32;
-		y = gcda_word(s, b->body + i) |
-		    (uint64_t)gcda_word(s, b->body + i + 4) << 32;
+		x = gcda_counter(d, a->body + i);
+		y = gcda_counter(s, b->body + i);
 		x = gcda_merge_one(how, x, y);
 		gcda_put(d, p, (uint32_t)x);
 		gcda_put(d, p + 4, (uint32_t)(x >> 32));
@@ -926,7 +944,7 @@ update_file(int fd, const struct buf *new, const struct buf *old)
 {
 	int error;
 
-	if (new->len > old->len &&
+	if (old->len != 0 && new->len > old->len &&
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t) new->len) != 0 &&
 	    errno != EOPNOTSUPP &&errno != ENOSYS &&errno != EINTR)
 		return (errno);
@@ -976,7 +994,7 @@ gcda_update(struct job *j, const struct input *in)
 		return (fault(j, update_file(in->fd, &j->acc, &j->in), 1, -1));
 	if ((error = gcda_check(&d, &j->in)) != 0)
 		(void)fault(j, error, 1, (int64_t)d.fault);
-	else if ((error = gcda_check(&s, &j->acc)) != 0 ||
+	else if ((error = gcda_open(&s, &j->acc)) != 0 ||
 		 (error = gcda_merge(&d, &s, &j->out)) != 0)
 		(void)fault(j, error, 0, (int64_t)s.fault);
 	else
@@ -1028,7 +1046,7 @@ gcda_add(struct job *j, const struct input *in)
 		buf_swap(&j->acc, &j->in);
 		return (0);
 	}
-	if ((error = gcda_check(&d, &j->acc)) != 0 ||
+	if ((error = gcda_open(&d, &j->acc)) != 0 ||
 	    (error = gcda_merge(&d, &s, &j->out)) != 0)
 		return (fault(j, error, 0, (int64_t)s.fault));
 	buf_swap(&j->acc, &j->out);
@@ -1686,7 +1704,7 @@ tree_wants(struct job *j, const struct source *s)
 /* Merges the files of that name in source k and those behind it. */
 static void
 tree_file(
-    struct job *j, const int fd[], size_t k, const char *name, struct dir *to)
+    struct job *j, struct tree t[], size_t k, const char *name, struct dir *to)
 {
 	struct source *s;
 	struct place dst;
@@ -1700,16 +1718,19 @@ tree_file(
 	}
 	error = 0;
 	for (n = 0; k < j->nsrc && error == 0; k++) {
-		if (fd[k] < 0)
+		if (t[k].fd < 0)
 			continue;
-		s[n].dir = fd[k];
+		s[n].dir = t[k].fd;
 		s[n].name = name;
 		s[n].root = k;
 		if (n++ == 0)
 			continue; /* its type is known */
-		if (fstatat(fd[k], name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		if (fstatat(t[k].fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
 			n--;
-		else if (!S_ISREG(st.st_mode)) {
+			continue;
+		}
+		t[k].hits++;
+		if (!S_ISREG(st.st_mode)) {
 			j->root = k;
 			error = S_ISLNK(st.st_mode) ? ELOOP : EINVAL;
 			(void)fault(j, error, 0, -1);
@@ -1728,32 +1749,35 @@ tree_file(
 
 /* Opens the directory of that name in source k and in those behind it. */
 static int
-tree_open(struct job *j, const int fd[], size_t k, const char *name, int sub[])
+tree_open(struct job *j, struct tree t[], size_t k, const char *name,
+    struct tree sub[])
 {
 	struct stat st;
 	size_t i;
 
 	for (i = 0; i < j->nsrc; i++) {
-		sub[i] = -1;
-		if (i < k || fd[i] < 0)
+		sub[i].fd = -1;
+		if (i < k || t[i].fd < 0)
 			continue;
-		sub[i] = openat(fd[i], name, OPEN_DIR);
-		if (sub[i] < 0 && i == k)
+		sub[i].fd = openat(t[i].fd, name, OPEN_DIR);
+		if (sub[i].fd < 0 && i == k)
 			return (fault(j, errno, 0, -1));
-		if (sub[i] >= 0 && !j->take && fstat(sub[i], &st) == 0 &&
+		t[i].hits += i > k && sub[i].fd >= 0;
+		if (sub[i].fd >= 0 && !j->take && fstat(sub[i].fd, &st) == 0 &&
 		    st.st_dev == j->top.st_dev && st.st_ino == j->top.st_ino)
-			close_fd(&sub[i]); /* the destination is in here */
+			close_fd(&sub[i].fd); /* the destination is in here */
 	}
 	return (0);
 }
 
 /* A directory; below the strip level it is one to the destination, too. */
 static int
-tree_dir(struct job *j, const int fd[], size_t k, const char *name,
+tree_dir(struct job *j, struct tree t[], size_t k, const char *name,
     struct dir *to, unsigned depth)
 {
 	struct dir next;
-	int error, *sub;
+	struct tree *sub;
+	int error;
 
 	if (depth >= DEPTH_MAX)
 		return (fault(j, ENAMETOOLONG, 0, -1));
@@ -1762,7 +1786,7 @@ tree_dir(struct job *j, const int fd[], size_t k, const char *name,
 	next.up = to;
 	next.name = name;
 	next.fd = -1;
-	if ((error = tree_open(j, fd, k, name, sub)) == 0)
+	if ((error = tree_open(j, t, k, name, sub)) == 0)
 		error = merge_tree(
 		    j, sub, depth < j->strip ? to : &next, depth + 1);
 	close_fd(&next.fd);
@@ -1771,7 +1795,7 @@ tree_dir(struct job *j, const int fd[], size_t k, const char *name,
 }
 
 static void
-tree_entry(struct job *j, const int fd[], size_t k, const struct dirent *e,
+tree_entry(struct job *j, struct tree t[], size_t k, const struct dirent *e,
     struct dir *to, unsigned depth)
 {
 	struct stat st;
@@ -1780,69 +1804,95 @@ tree_entry(struct job *j, const int fd[], size_t k, const struct dirent *e,
 
 	mode = (mode_t)DTTOIF(e->d_type);
 	if (e->d_type == DT_UNKNOWN &&
-	    fstatat(fd[k], e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	    fstatat(t[k].fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		mode = st.st_mode & S_IFMT;
 	j->root = k;
 	error = 0;
 	if (mode == S_IFDIR)
-		error = tree_dir(j, fd, k, e->d_name, to, depth);
+		error = tree_dir(j, t, k, e->d_name, to, depth);
 	else if (mode == S_IFREG)
-		tree_file(j, fd, k, e->d_name, to);
+		tree_file(j, t, k, e->d_name, to);
 	else if (ends_with(e->d_name, ".gcda"))
 		error = fault(j, mode == S_IFLNK ? ELOOP : EINVAL, 0, -1);
 	if (error != 0)
 		job_fail(j, error);
 	if (j->take)
 		(void)unlinkat(
-		    fd[k], e->d_name, mode == S_IFDIR ? AT_REMOVEDIR : 0);
+		    t[k].fd, e->d_name, mode == S_IFDIR ? AT_REMOVEDIR : 0);
 }
 
 /* Was the entry dealt with when one of the sources before k was walked? */
 static int
-tree_seen(const int fd[], size_t k, const char *name)
+tree_seen(struct tree t[], size_t k, const char *name)
 {
 	struct stat st;
 	size_t i;
 
 	for (i = 0; i < k; i++)
-		if (fd[i] >= 0 &&
-		    fstatat(fd[i], name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		if (t[i].fd >= 0 &&
+		    fstatat(t[i].fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			return (1);
 	return (0);
+}
+
+/* The next entry but . and .. */
+static const struct dirent *
+tree_next(DIR *d)
+{
+	const struct dirent *e;
+
+	do
+		e = readdir(d);
+	while (e != NULL &&
+	       (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
+	return (e);
+}
+
+/* Has all of it been dealt with, together with the sources before? */
+static int
+tree_done(DIR *d, const struct tree *t)
+{
+	size_t n;
+
+	for (n = 0; n <= t->hits && tree_next(d) != NULL; n++)
+		;
+	rewinddir(d);
+	return (n == t->hits);
 }
 
 /* Walks the directory of source k, and with it those behind. */
 static int
 tree_walk(
-    struct job *j, const int fd[], size_t k, struct dir *to, unsigned depth)
+    struct job *j, struct tree t[], size_t k, struct dir *to, unsigned depth)
 {
 	const struct dirent *e;
 	size_t old;
 	DIR *d;
-	int copy;
+	int copy, error;
 
 	j->root = k;
-	if ((copy = openat(fd[k], ".", OPEN_DIR)) < 0)
+	if ((copy = openat(t[k].fd, ".", OPEN_DIR)) < 0)
 		return (fault(j, errno, 0, -1));
 	if ((d = fdopendir(copy)) == NULL) {
 		close_fd(&copy);
 		return (fault(j, ENOMEM, 0, -1));
 	}
-	while ((e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		if (++j->entries > ENTRY_MAX) {
-			(void)closedir(d);
-			return (fault(j, E2BIG, 0, -1));
+	error = 0;
+	if (k > 0 && tree_done(d, &t[k])) {
+		(void)closedir(d);
+		return (0);
+	}
+	while (error == 0 && (e = tree_next(d)) != NULL) {
+		if (++j->entries > ENTRY_MAX)
+			error = fault(j, E2BIG, 0, -1);
+		else if (k == 0 || !tree_seen(t, k, e->d_name)) {
+			old = job_enter(j, e->d_name);
+			tree_entry(j, t, k, e, to, depth);
+			job_leave(j, old);
 		}
-		if (k > 0 && tree_seen(fd, k, e->d_name))
-			continue;
-		old = job_enter(j, e->d_name);
-		tree_entry(j, fd, k, e, to, depth);
-		job_leave(j, old);
 	}
 	(void)closedir(d);
-	return (0);
+	return (error);
 }
 
 /*
@@ -1851,17 +1901,17 @@ tree_walk(
  * to the destination: of each file all or nothing is merged.
  */
 static int
-merge_tree(struct job *j, int fd[], struct dir *to, unsigned depth)
+merge_tree(struct job *j, struct tree t[], struct dir *to, unsigned depth)
 {
 	size_t k;
 	int error;
 
 	error = 0;
 	for (k = 0; k < j->nsrc && error == 0; k++)
-		if (fd[k] >= 0)
-			error = tree_walk(j, fd, k, to, depth);
+		if (t[k].fd >= 0)
+			error = tree_walk(j, t, k, to, depth);
 	for (k = 0; k < j->nsrc; k++)
-		close_fd(&fd[k]);
+		close_fd(&t[k].fd);
 	return (error);
 }
 
@@ -1953,26 +2003,27 @@ static int
 merge_tree_paths(struct job *j)
 {
 	struct dir dir;
+	struct tree *t;
 	size_t i;
-	int error, *fd;
+	int error;
 
-	if ((fd = calloc(j->nsrc, sizeof(*fd))) == NULL)
+	if ((t = calloc(j->nsrc, sizeof(*t))) == NULL)
 		return (fault(j, ENOMEM, 0, -1));
 	memset(&dir, 0, sizeof(dir));
 	dir.name = j->dst;
 	dir.fd = -1;
 	for (i = 0; i < j->nsrc; i++) {
-		fd[i] = open(j->src[i], OPEN_DIR);
-		if (fd[i] < 0 && errno == ENOENT)
+		t[i].fd = open(j->src[i], OPEN_DIR);
+		if (t[i].fd < 0 && errno == ENOENT)
 			j->st->skipped++;
-		else if (fd[i] < 0) {
+		else if (t[i].fd < 0) {
 			j->root = i;
 			job_fail(j, fault(j, errno, 0, -1));
 		}
 	}
-	error = merge_tree(j, fd, &dir, 0);
+	error = merge_tree(j, t, &dir, 0);
 	close_fd(&dir.fd);
-	free(fd);
+	free(t);
 	return (error);
 }
 
@@ -2519,7 +2570,7 @@ cov_empty(int dir, const char *name, const char *to, unsigned strip)
 	struct gons_covstat st;
 	struct job j;
 	struct dir top;
-	int fd;
+	struct tree tree = { -1, 0 };
 
 	memset(&st, 0, sizeof(st));
 	memset(&j, 0, sizeof(j));
@@ -2534,8 +2585,8 @@ cov_empty(int dir, const char *name, const char *to, unsigned strip)
 	j.strip = strip;
 	top.name = j.dst;
 	top.fd = -1;
-	if ((fd = openat(dir, name, OPEN_DIR)) >= 0)
-		(void)merge_tree(&j, &fd, &top, 0);
+	if ((tree.fd = openat(dir, name, OPEN_DIR)) >= 0)
+		(void)merge_tree(&j, &tree, &top, 0);
 	close_fd(&top.fd);
 	job_end(&j);
 	(void)unlinkat(dir, name, AT_REMOVEDIR);

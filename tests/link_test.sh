@@ -388,8 +388,7 @@ cgo_body()
 	go_build
 	starts ./app
 	# An even and an odd number of variables: the run time walks behind.
-	for one in mnt mnt,net net,user,uts; do
-		"$target" $one true 2>/dev/null || continue
+	for one in user mnt,user net,user,uts; do
 		atf_check -o save:got "$target" -e -w want $one ./app
 		atf_check -o file:want grep -E "^(${one%%,*}|$(echo $one |
 		    tr , '|')) " got

@@ -93,6 +93,7 @@ race_preload_body()
 	links gcc -shared -fPIC -pthread -o libthread.so "$helpers/h_thread.c"
 	# The kernel does refuse it, or these tests would tell nothing.
 	links gcc -D_GNU_SOURCE -o app "$helpers/h_threaded.c" -L. -lthread
+	# To be refused for its threads it must be allowed apart from them.
 	[ "$(id -u)" -ne 0 ] || atf_check -o inline:'setns EINVAL\n' \
 	    "$target" mnt,user sh -c './app /proc/$TARGET/ns/mnt'
 	raced env LD_PRELOAD=libgons.so.0 ./app

@@ -118,9 +118,12 @@ compare(const void *a, const void *b)
 	return (*x < *y ? -1 : *x > *y);
 }
 
-/* In a process of its own; command NULL: merges one and two into sum. */
+/*
+ * In a process of its own: the command or, if that is NULL, a merge of the
+ * n last of one and two into sum.
+ */
 static void
-measure(const char *what, const char *before, const char *command)
+measure(const char *what, const char *before, const char *command, size_t n)
 {
 	static const char *const src[] = { "one", "two" };
 	struct timespec from, to;
@@ -135,9 +138,9 @@ measure(const char *what, const char *before, const char *command)
 		shell(before);
 		(void)clock_gettime(CLOCK_MONOTONIC, &from);
 		if ((pid = fork()) == 0)
-			_exit(command != NULL
-				  ? system(command) != 0
-				  : gons_covmerge("sum", src, 2, NULL) != 0);
+			_exit(command != NULL ? system(command) != 0
+					      : gons_covmerge("sum",
+						    src + 2 - n, n, NULL) != 0);
 		if (pid < 0 || wait4(pid, &status, 0, &ru) != pid ||
 		    status != 0) {
 			(void)fprintf(stderr, "%s: failed\n", what);
@@ -157,16 +160,19 @@ int
 main(void)
 {
 	make_trees();
-	measure("2 trees of 2001 .gcda files", "rm -rf sum", NULL);
+	measure("2001 .gcda files added to a tree", "rm -rf sum; cp -r one sum",
+	    NULL, 1);
+	measure("2 trees of them added to a new one", "rm -rf sum", NULL, 2);
 	if (system("command -v gcov-tool >out.txt") == 0)
-		measure("the same, gcov-tool", "rm -rf sum", GCOV_TOOL);
+		measure(
+		    "the latter with gcov-tool", "rm -rf sum", GCOV_TOOL, 0);
 	shell("rm -rf one two sum out.txt");
 	make_profile("one", 100000, 1);
 	make_profile("two", 100000, 3);
-	measure("2 Go profiles of 100 000 lines", "rm -f sum", NULL);
+	measure("2 Go profiles of 100 000 lines", "rm -f sum", NULL, 2);
 	make_profile("one", 1000000, 1);
 	make_profile("two", 1000000, 3);
-	measure("2 Go profiles of 1 000 000 lines", "rm -f sum", NULL);
+	measure("2 Go profiles of 1 000 000 lines", "rm -f sum", NULL, 2);
 	shell("rm -f one two sum");
 	return (0);
 }
