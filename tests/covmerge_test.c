@@ -1152,7 +1152,8 @@ find_top(const atf_tc_t *tc)
 		return;
 	dir = atf_tc_get_config_var_wd(tc, "srcdir", ".");
 	if (!is_top(dir, "/..") && !is_top(dir, "/../.."))
-		atf_tc_fail("no lib/covmerge.c above %s; set GONS_TEST_SRC", dir);
+		atf_tc_fail(
+		    "no lib/covmerge.c above %s; set GONS_TEST_SRC", dir);
 }
 
 /*
