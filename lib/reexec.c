@@ -96,10 +96,16 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #define SPARES 2 /* children that are forked ahead */
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
+#define ERRNO_MAX 4096 /* the kernel's have no more */
 #define CHUNK 4096
 #define END_SIZE 128 /* bytes of text: how a child ended */
 #define READS 64 /* of one descriptor in one step */
 #define STACK 16384 /* bytes, for the child until it executes */
+/*
+ * What runs in borrowed memory and never returns would confuse a sanitizer's
+ * idea of that stack.
+ */
+#define BORROWED __attribute__((no_sanitize("address"), no_sanitize("thread")))
 #define FLAGS_KNOWN                                                         \
 	(GONS_REEXEC_STDERR_PASS | GONS_REEXEC_REPLY | GONS_REEXEC_SEALED | \
 	    GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_PREPARED)
@@ -374,18 +380,18 @@ static int build_own(
 static int build_order(const struct gons_reexec *, char **);
 static int overridden(const struct gons_reexec *, const char *);
 static int spawn(struct gons_reexec *, struct launch *);
-static int child_exec(void *);
-static void child_signals(void);
-static void child_close(const struct launch *);
-static void close_between(unsigned, unsigned);
-static void close_listed(unsigned, unsigned);
-static void close_entries(int, unsigned, unsigned);
+static int child_exec(void *) BORROWED;
+static void child_signals(void) BORROWED;
+static void child_close(const struct launch *) BORROWED;
+static void close_between(unsigned, unsigned) BORROWED;
+static void close_listed(unsigned, unsigned) BORROWED;
+static void close_entries(int, unsigned, unsigned) BORROWED;
 static void close_launch(struct launch *, struct gons__action *);
 static int watch(struct gons_reexec *);
 static int watch_fd(struct gons_reexec *, enum source);
 
 static int64_t now(void);
-static void set_timer(struct gons_reexec *);
+static int set_timer(struct gons_reexec *);
 static int64_t next_time(const struct gons_reexec *);
 static int64_t sooner(int64_t, int64_t);
 static void work(struct gons_reexec *, const struct epoll_event *, int);
@@ -401,10 +407,12 @@ static void read_control(struct gons_reexec *);
 static void heed(struct gons_reexec *, const struct message *, size_t, int *);
 static void taken(struct gons_reexec *, int *);
 static int is_prepared(const struct gons_reexec *);
+static int is_gone(const struct gons_reexec *);
 static void reap_prepared(struct gons_reexec *, int);
 static void not_taken(struct gons_reexec *);
 static void reap(struct gons_reexec *);
 static void look_at_clock(struct gons_reexec *);
+static int hurry(struct gons_reexec *);
 static void stop(struct gons_reexec *, enum cause);
 static void send_kill(struct gons_reexec *);
 static int may_be_supervised(const struct gons_reexec *);
@@ -414,6 +422,7 @@ static int over(const struct gons_reexec *);
 static void finish(struct gons_reexec *);
 static void judge(struct gons_reexec *);
 static void judge_start(struct gons_reexec *);
+static int told_errno(int);
 static void judge_status(struct gons_reexec *);
 static int bad_end(const struct gons_reexec *, char *, size_t);
 static int reply_is_whole(const struct gons_reexec *);
@@ -1184,8 +1193,9 @@ receive(int sock, struct message *message, int *fds, size_t n)
 	iov.iov_len = sizeof(*message);
 	msg.msg_iov = &iov;
 	msg.msg_iovlen = 1;
+	/* not CMSG_SPACE: the padding has room for one more */
 	msg.msg_control = n > 0 ? &rights : NULL;
-	msg.msg_controllen = n > 0 ? CMSG_SPACE(n * sizeof(int)) : 0;
+	msg.msg_controllen = n > 0 ? CMSG_LEN(n * sizeof(int)) : 0;
 	r = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	for (i = 0; i < n; i++)
 		fds[i] = -1;
@@ -1677,7 +1687,7 @@ begin_fresh(struct gons_reexec *req, struct launch *launch)
 	/* What cannot be watched has to be looked at now and then. */
 	if (req->fd[SRC_PIDFD] != -1 && watch_fd(req, SRC_PIDFD) != 0)
 		close_fd(&req->fd[SRC_PIDFD]);
-	set_timer(req);
+	(void)set_timer(req);
 	return 0;
 }
 
@@ -1691,7 +1701,7 @@ begin_prepared(struct gons_reexec *req, struct launch *launch,
 	req->taken_at = now() + HANDOVER_TIME;
 	if ((errnum = watch(req)) != 0)
 		return errnum;
-	set_timer(req);
+	(void)set_timer(req);
 	return hand_over(req, launch, what);
 }
 
@@ -1941,10 +1951,12 @@ prepared_await(struct gons_reexec *req)
 		errnum = ETIMEDOUT;
 		(void)send_signal(req, SIGKILL);
 	} else if (n != (size_t)-1) {
-		errnum = message.kind == MSG_PIDFD && prepared.pidfd != -1
-			     ? 0
-			     : message.value;
+		errnum = message.kind == MSG_PIDFD && prepared.pidfd != -1 ? 0
+			 : message.value > 0 ? message.value
+					     : EMFILE;
 	}
+	if (errnum != 0)
+		close_fd(&prepared.pidfd);
 	prepared.pidfd = high(prepared.pidfd);
 	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
 		continue;
@@ -1957,8 +1969,7 @@ drain(int *fd)
 	char dropped[CHUNK];
 	ssize_t n;
 
-	while ((n = read(*fd, dropped, sizeof(dropped))) > 0)
-		continue;
+	n = read(*fd, dropped, sizeof(dropped));
 	if (n == 0)
 		*fd = -1;
 }
@@ -2606,8 +2617,7 @@ gons_reexec_wait(struct gons_reexec *req)
 	while ((r = gons_reexec_step(req)) == 0) {
 		p.fd = req->epoll;
 		p.events = POLLIN;
-		if (poll(&p, 1, -1) == -1 && errno != EINTR && errno != EAGAIN)
-			return -1;
+		(void)poll(&p, 1, -1); /* the next step knows more */
 	}
 	return r == 1 ? 0 : -1;
 }
@@ -2671,6 +2681,8 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 		req->timer_at = -1;
 	if (is_prepared(req)) {
 		read_control(req);
+		if (req->reaped && is_gone(req))
+			ready |= 1u << SRC_PIDFD;
 		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
 		not_taken(req);
 	} else if ((ready & 1u << SRC_PIDFD) != 0 || req->fd[SRC_PIDFD] == -1) {
@@ -2684,11 +2696,13 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 		read_err(req);
 	if ((ready & 1u << SRC_OUT) != 0)
 		read_out(req);
-	look_at_clock(req);
-	if (over(req))
-		finish(req);
-	else
-		set_timer(req);
+	do {
+		look_at_clock(req);
+		if (over(req)) {
+			finish(req);
+			return;
+		}
+	} while (set_timer(req) != 0 && hurry(req));
 }
 
 static void
@@ -2928,6 +2942,17 @@ is_prepared(const struct gons_reexec *req)
 	return (req->flags & GONS_REEXEC_PREPARED) != 0;
 }
 
+/* Who says that it has ended may still be running. */
+static int
+is_gone(const struct gons_reexec *req)
+{
+	struct pollfd p;
+
+	p.fd = req->fd[SRC_PIDFD];
+	p.events = POLLIN;
+	return poll(&p, 1, 0) == 1;
+}
+
 /* A prepared child's status is told by its parent. */
 static void
 reap_prepared(struct gons_reexec *req, int gone)
@@ -3040,6 +3065,27 @@ look_at_clock(struct gons_reexec *req)
 		stop(req, req->finished ? BY_GRACE : BY_TIMEOUT);
 	if (req->grace_at != -1 && t >= req->grace_at)
 		stop(req, BY_GRACE);
+}
+
+/*
+ * Without a timer nobody would wake whoever waits: no more time is given.
+ * Returns 0 when there is none to take.
+ */
+static int
+hurry(struct gons_reexec *req)
+{
+	int64_t t = now();
+	int taken = 0;
+
+	if (req->stop_at > t) {
+		req->stop_at = t;
+		taken = 1;
+	}
+	if (req->grace_at > t) {
+		req->grace_at = t;
+		taken = 1;
+	}
+	return taken;
 }
 
 /*
@@ -3224,6 +3270,7 @@ static void
 judge_start(struct gons_reexec *req)
 {
 	const struct message *message = &req->start;
+	int errnum = told_errno(message->value);
 	char text[4 * sizeof(message->error.what) + 512];
 	const char *why;
 
@@ -3239,26 +3286,32 @@ judge_start(struct gons_reexec *req)
 		    "gons_reexec_check()");
 		break;
 	case MSG_LOST:
-		say(req, GONS_FAIL_START, message->value,
+		say(req, GONS_FAIL_START, errnum,
 		    "the prepared process did not take it: %s",
-		    strerror(message->value));
+		    strerror(errnum));
 		break;
 	case MSG_FORK:
-		say(req, GONS_FAIL_START, message->value,
+		say(req, GONS_FAIL_START, errnum,
 		    "no process can be made in the pid namespace: %s%s",
-		    strerror(message->value),
-		    message->value == ENOMEM
+		    strerror(errnum),
+		    errnum == ENOMEM
 			? " (its init process has ended, or memory is short)"
 			: "");
 		break;
 	default:
 		(void)gons_error_format(&message->error, text, sizeof(text));
 		why = gons__after(text, "gons: ");
-		say(req, GONS_FAIL_START,
-		    message->error.errnum > 0 ? message->error.errnum : EPROTO,
+		say(req, GONS_FAIL_START, told_errno(message->error.errnum),
 		    "start-up failed: %s", why != NULL ? why : text);
 		break;
 	}
+}
+
+/* An errno value that a child has told. */
+static int
+told_errno(int errnum)
+{
+	return errnum > 0 && errnum < ERRNO_MAX ? errnum : EPROTO;
 }
 
 static void
@@ -3531,20 +3584,22 @@ now(void)
 }
 
 /* The descriptor of the request becomes readable when time has run out. */
-static void
+static int
 set_timer(struct gons_reexec *req)
 {
 	struct itimerspec when;
 	int64_t at = next_time(req);
 
 	if (at == -1 || at == req->timer_at)
-		return;
+		return 0;
 	memset(&when, 0, sizeof(when));
 	when.it_value.tv_sec = (time_t)(at / 1000);
 	when.it_value.tv_nsec = (long)(at % 1000) * 1000000 + 1;
-	(void)timerfd_settime(
-	    req->fd[SRC_TIMER], TFD_TIMER_ABSTIME, &when, NULL);
+	if (timerfd_settime(
+		req->fd[SRC_TIMER], TFD_TIMER_ABSTIME, &when, NULL) == -1)
+		return errno;
 	req->timer_at = at;
+	return 0;
 }
 
 /* When to look at the clock again; -1: not for the sake of time. */
