@@ -8,7 +8,7 @@
  * and with many at once.  What is compared is measured in turns; the figures
  * are medians.
  *
- *	reexec_bench [rounds]
+ *	bench_reexec [rounds]
  */
 
 #include <sys/mman.h>
