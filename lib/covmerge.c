@@ -286,7 +286,7 @@ write_all(int fd, const void *p, size_t len, off_t at)
 static int
 lock_file(int fd, short type, int ms)
 {
-	static const struct timespec pause = { 0, 5000000 };
+	static const struct timespec nap = { 0, 5000000 };
 	struct flock fl;
 	int command;
 
@@ -308,7 +308,7 @@ lock_file(int fd, short type, int ms)
 		else if ((ms -= 5) < 0)
 			return (EAGAIN);
 		else
-			(void)nanosleep(&pause, NULL);
+			(void)nanosleep(&nap, NULL);
 	}
 }
 
@@ -909,7 +909,8 @@ update_file(int fd, const struct buf *new, const struct buf *old)
 		error = errno;
 	if (error != 0) {
 		(void)write_all(fd, old->p, old->len, 0);
-		(void)ftruncate(fd, (off_t)old->len);
+		if (ftruncate(fd, (off_t)old->len) != 0)
+			return (error); /* nothing more can be done */
 	}
 	return (error);
 }
@@ -1928,7 +1929,6 @@ struct gcov_master {
 extern struct gcov_master __gcov_master __attribute__((weak));
 extern void __gcov_dump(void) __attribute__((weak));
 extern void __gcov_reset(void) __attribute__((weak));
-extern void __llvm_profile_set_dumped(void) __attribute__((weak));
 
 /*
  * clang's source-based coverage counts in a section of each module, whose
@@ -1980,9 +1980,10 @@ static struct {
 	dev_t dev; /* of fd[0]: the action may have closed it */
 	ino_t ino;
 	int ready;
+	int llvm; /* source-based coverage is among what is to be told */
 	volatile sig_atomic_t ending;
 	volatile sig_atomic_t signal;
-} child = { { -1, -1 }, 0, 0, 0, 0, 0 };
+} child = { { -1, -1 }, 0, 0, 0, 0, 0, 0 };
 
 static char llvm_variable[] = "LLVM_PROFILE_FILE=gons.profraw";
 #define LLVM_NAMELEN 18 /* of it, with the = */
@@ -2746,18 +2747,37 @@ child_dump(void)
 }
 
 /*
- * The coverage runtime writes soon, relative to the working directory.  If
- * that cannot be the place it has, it must not write anywhere: a name that is
- * too long keeps it from making directories, and from being heard.
+ * The coverage runtime has no place to write to, and must not write anywhere
+ * else: a name that is too long keeps libgcov from making directories, no room
+ * for descriptors keeps LLVM's from making files, and neither is heard.
  */
+static void
+child_lost(void)
+{
+	char nowhere[NAME_MAX + 16];
+	struct rlimit limit;
+
+	memset(nowhere, 'x', sizeof(nowhere) - 1);
+	nowhere[0] = '/';
+	nowhere[sizeof(nowhere) - 1] = '\0';
+	(void)setenv("GCOV_PREFIX", nowhere, 1);
+	mute(2);
+	if (child.llvm && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = 0;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* The coverage runtime writes soon, relative to the working directory. */
 static void
 child_exit(void)
 {
-	char nowhere[NAME_MAX + 16];
 	struct areas *areas;
 	struct visitor v;
+	int arrived;
 
 	child.ending = 1;
+	arrived = child_arrive();
 	if ((areas = areas_load(child.fd[1])) != NULL) {
 		v.what = VISIT_SAVE;
 		v.areas = areas;
@@ -2766,19 +2786,13 @@ child_exit(void)
 		free(areas);
 	}
 	(void)unsetenv("GCOV_PREFIX_STRIP");
-	if (child_arrive()) {
-		(void)umask(0);
-		(void)setenv("GCOV_PREFIX", ".", 1);
-		child_dump();
-	} else {
-		memset(nowhere, '/', 1);
-		memset(nowhere + 1, 'x', sizeof(nowhere) - 2);
-		nowhere[sizeof(nowhere) - 1] = '\0';
-		(void)setenv("GCOV_PREFIX", nowhere, 1);
-		mute(2);
+	if (!arrived) {
+		child_lost();
+		return;
 	}
-	if (__llvm_profile_set_dumped != NULL)
-		__llvm_profile_set_dumped();
+	(void)umask(0);
+	(void)setenv("GCOV_PREFIX", ".", 1);
+	child_dump();
 }
 
 void
@@ -2849,6 +2863,7 @@ gons__cov_child(const int fd[2], int forked)
 		child.dev = st.st_dev;
 		child.ino = st.st_ino;
 	}
+	child.llvm = fd[1] >= 0;
 	areas = areas_load(fd[1]);
 	if (forked)
 		counters_reset(areas);

@@ -554,7 +554,8 @@ utf8_length(const unsigned char *s, size_t len)
 	    (code >= 0xd800 && code < 0xe000))
 		return 0;
 	/* C1 controls, line separators, and what turns the writing around */
-	if (code < 0xa0 || (code >= 0x2028 && code <= 0x202e) ||
+	if (code < 0xa0 || code == 0x61c || code == 0x200e || code == 0x200f ||
+	    (code >= 0x2028 && code <= 0x202e) ||
 	    (code >= 0x2066 && code <= 0x2069))
 		return 0;
 	return n;

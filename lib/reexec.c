@@ -62,6 +62,23 @@
 #define MFD_NOEXEC_SEAL 0x0008u
 #define MFD_EXEC 0x0010u
 #endif
+/*
+ * The name that no sanitizer takes: with CLONE_VM the thread sanitizer loses
+ * track of the thread that waits, and ends the program.
+ */
+#ifdef __GLIBC__
+int __clone(int (*)(void *), void *, int, void *, ...);
+#define CLONE __clone
+#else
+#define CLONE clone
+#endif
+/* An instrumented child leaves marks on its stack, which is ours again. */
+#ifdef __SANITIZE_ADDRESS__
+void __asan_unpoison_memory_region(void const volatile *, size_t);
+#define UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
+#else
+#define UNPOISON(p, n) (void)0
+#endif
 #define ID_PIDFD 3 /* P_PIDFD */
 #ifndef PIDFD_INFO_EXIT
 #define PIDFD_INFO_EXIT 8
@@ -2539,10 +2556,11 @@ spawn(struct gons_reexec *req, struct launch *launch)
 
 	memset(all, 0xff, sizeof(all));
 	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, old, sizeof(all));
-	req->pid = clone(child_exec, stack + sizeof(stack),
+	req->pid = CLONE(child_exec, stack + sizeof(stack),
 	    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, launch, &pidfd,
 	    NULL, NULL);
 	errnum = req->pid == -1 ? errno : launch->errnum;
+	UNPOISON(stack, sizeof(stack));
 	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, sizeof(old));
 	if (pidfd != -1)
 		req->fd[SRC_PIDFD] = high(pidfd);

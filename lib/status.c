@@ -151,6 +151,8 @@ gons_status_joined(void)
 const struct gons__action *
 gons__status_action(void)
 {
+	/* Constructors of a program built with sanitizers come before ours. */
+	startup(environ, 0);
 	return outcome.is_action ? &outcome.action : NULL;
 }
 

@@ -85,6 +85,7 @@ static int job_round(struct job *, unsigned *, int);
 static int job_step(struct job *, unsigned, int);
 static int job_target(struct job *);
 static int target_open(struct job *, int *, long *);
+static int target_check(struct job *, int);
 static int target_mask(struct job *, int, long, unsigned *);
 static int target_flags(unsigned);
 static int step_open(struct job *, unsigned);
@@ -105,6 +106,8 @@ static int privileged(int, int);
 static int own_capability(int);
 static int not_below(int);
 static int ns_of(int, long, int);
+static int why_missing(int, long, int);
+static int proc_exists(long, const char *);
 static int fd_id(int, struct id *);
 static int same_as_own(int, int);
 static int file_system(int);
@@ -132,6 +135,8 @@ gons__switch(const struct gons_env *env, const struct gons_order *order,
 	unsigned i;
 	int result;
 
+	job.whole =
+	    order == NULL && (env->order == NULL || env->order[0] == '\0');
 	if (order == NULL) {
 		if (gons_order_parse(env->order, &parsed, error) == -1)
 			return -1;
@@ -139,7 +144,6 @@ gons__switch(const struct gons_env *env, const struct gons_order *order,
 	}
 	job.env = env;
 	job.order = order;
-	job.whole = order == &parsed && env->order == NULL;
 	job.error = error;
 	job.joined = 0;
 	job.guard = guard;
@@ -176,9 +180,12 @@ job_check(const struct job *job)
 	const struct gons_env *env = job->env;
 	struct gons_error *error = job->error;
 	unsigned i, listed = 0;
-	int type;
+	int newer = 0, type;
 
-	if (!gons__order_valid(job->order)) {
+	/* Types that only a newer library could join. */
+	for (type = GONS_NTYPES; type < GONS_MAXTYPES; type++)
+		newer |= env->path[type] != NULL;
+	if (newer || !gons__order_valid(job->order)) {
 		gons__error_set(error, GONS_STAGE_ORDER, EINVAL, -1, NULL);
 		error->hint = GONS_HINT_STRUCT;
 		return -1;
@@ -233,7 +240,8 @@ job_check_target(const struct job *job)
 		hint = GONS_HINT_AUTO;
 	if (hint == 0)
 		return 0;
-	gons__error_set(error, GONS_STAGE_ORDER, EINVAL, -1, job->env->order);
+	gons__error_set(error, GONS_STAGE_ORDER, EINVAL, -1, NULL);
+	(void)gons_order_format(job->order, error->what, sizeof(error->what));
 	error->hint = hint;
 	return -1;
 }
@@ -399,10 +407,6 @@ job_target(struct job *job)
 	return result == 0 ? 0 : -1;
 }
 
-/*
- * A descriptor has to be that of a process: with a namespace's, setns(2) would
- * join that one and ignore what else was asked for.
- */
 static int
 target_open(struct job *job, int *fd, long *pid)
 {
@@ -410,20 +414,10 @@ target_open(struct job *job, int *fd, long *pid)
 	int errnum;
 
 	*fd = gons__fdref(ref);
-	if (*fd == -2 ||
-	    (*fd == -1 && (gons__number(ref, INT_MAX, pid) == -1 || *pid == 0)))
+	if (*fd >= 0)
+		return target_check(job, *fd);
+	if (*fd == -2 || gons__number(ref, INT_MAX, pid) == -1 || *pid == 0)
 		return fail(job, GONS_STAGE_OPEN, EINVAL, -1, ref);
-	if (*fd >= 0) {
-		if (syscall(SYS_ioctl, *fd, IOC_NSTYPE) != -1)
-			errno = EINVAL;
-		else if (errno != EBADF)
-			return 0;
-		errnum = errno;
-		(void)fail(job, GONS_STAGE_OPEN, errnum, -1, ref);
-		if (errnum == EINVAL)
-			job->error->hint = GONS_HINT_NOTPIDFD;
-		return -1;
-	}
 	*fd = (int)syscall(SYS_pidfd_open, (pid_t)*pid, 0);
 	if (*fd >= 0)
 		return 0;
@@ -431,6 +425,24 @@ target_open(struct job *job, int *fd, long *pid)
 	(void)fail(job, GONS_STAGE_OPEN, errnum, -1, ref);
 	if (errnum == ENOSYS)
 		job->error->hint = GONS_HINT_KERNEL;
+	return -1;
+}
+
+/*
+ * A descriptor has to be that of a process: with a namespace's, setns(2) would
+ * join that one and ignore what else was asked for.
+ */
+static int
+target_check(struct job *job, int fd)
+{
+	int magic = file_system(fd);
+
+	if (magic == MAGIC_PIDFS || magic == MAGIC_ANON)
+		return 0;
+	if (magic == -1)
+		return fail(job, GONS_STAGE_OPEN, errno, -1, job->env->target);
+	(void)fail(job, GONS_STAGE_OPEN, EINVAL, -1, job->env->target);
+	job->error->hint = GONS_HINT_NOTPIDFD;
 	return -1;
 }
 
@@ -460,6 +472,9 @@ target_mask(struct job *job, int pidfd, long pid, unsigned *mask)
 		if (!same)
 			*mask |= GONS_BIT(type);
 	}
+	/* Nothing to join, so no setns(2) to find out that it has ended. */
+	if (*mask == 0 && pid_of(pidfd) == -1 && errno == ESRCH)
+		return fail(job, GONS_STAGE_OPEN, ESRCH, -1, job->env->target);
 	return 0;
 }
 
@@ -515,17 +530,12 @@ explain_open(struct gons_error *error)
 {
 	const char *name = gons_type_name(error->type);
 	size_t len = gons__strlen(error->what), n = gons__strlen(name);
-	char path[64];
 
 	if (error->errnum != ENOENT || len <= n ||
 	    error->what[len - n - 1] != '/' ||
 	    !gons__streq(error->what + len - n, name))
 		return;
-	if (syscall(SYS_faccessat, AT_FDCWD, "/proc/self/ns", F_OK) == -1)
-		return;
-	proc_path(path, sizeof(path), 0, "ns/", name);
-	if (syscall(SYS_faccessat, AT_FDCWD, path, F_OK) == -1 &&
-	    errno == ENOENT)
+	if (proc_exists(0, "") && !proc_exists(0, name))
 		error->hint = GONS_HINT_KERNEL;
 }
 
@@ -556,17 +566,20 @@ explain_join(struct gons_error *error, int fd)
 static void
 explain_invalid(struct gons_error *error, int fd)
 {
-	long flag = syscall(SYS_ioctl, fd, IOC_NSTYPE);
-	int magic, type;
+	long flag;
+	int magic = file_system(fd), type;
 
-	if (flag == -1) {
-		/* a pidfd would do, and old kernels know no such question */
-		magic = file_system(fd);
-		if (magic != -1 && magic != MAGIC_NSFS &&
-		    magic != MAGIC_PIDFS && magic != MAGIC_ANON)
+	/* No ioctl for what may be any device. */
+	if (magic != MAGIC_NSFS) {
+		/* a pidfd would do */
+		if (magic != -1 && magic != MAGIC_PIDFS &&
+		    (magic != MAGIC_ANON ||
+			(pid_of(fd) == -1 && errno == EINVAL)))
 			error->hint = GONS_HINT_NOTNS;
 		return;
 	}
+	if ((flag = syscall(SYS_ioctl, fd, IOC_NSTYPE)) == -1)
+		return; /* an old kernel */
 	for (type = 0; type < GONS_NTYPES; type++)
 		if (gons_type_flag(type) == flag && type != error->type) {
 			error->hint = GONS_HINT_OTHERTYPE;
@@ -694,9 +707,9 @@ target_denied(struct gons_error *error, int pidfd, long pid, unsigned mask)
 static void
 target_invalid(struct gons_error *error, int pidfd, long pid, unsigned mask)
 {
-	int fd, magic = file_system(pidfd), self;
+	int fd, self;
 
-	if (magic != -1 && magic != MAGIC_PIDFS && magic != MAGIC_ANON) {
+	if (pid_of(pidfd) == -1 && errno == EINVAL) {
 		error->hint = GONS_HINT_NOTPIDFD;
 		return;
 	}
@@ -783,8 +796,10 @@ privileged(int fd, int inside)
 		return errno != EPERM ? -1
 		       : inside	      ? own_capability(CAP_SYS_ADMIN)
 				      : 0;
-	if (syscall(SYS_ioctl, fd, IOC_OWNER_UID, &uid) == -1)
-		uid = (uid_t)-1;
+	if (syscall(SYS_ioctl, fd, IOC_OWNER_UID, &uid) == -1) {
+		sys_close(parent);
+		return -1;
+	}
 	for (depth = 0; depth < DEEPEST; depth++) {
 		above = (int)syscall(SYS_ioctl, parent, IOC_PARENT);
 		if (above == -1) {
@@ -795,10 +810,12 @@ privileged(int fd, int inside)
 				: own_capability(CAP_SYS_ADMIN);
 			break;
 		}
-		if (syscall(SYS_ioctl, parent, IOC_OWNER_UID, &uid) == -1)
-			uid = (uid_t)-1;
+		r = (int)syscall(SYS_ioctl, parent, IOC_OWNER_UID, &uid);
 		sys_close(parent);
 		parent = above;
+		if (r == -1)
+			break;
+		r = -1;
 	}
 	sys_close(parent);
 	return r;
@@ -865,14 +882,42 @@ ns_of(int pidfd, long pid, int type)
 		return fd;
 	if (pidfd != -1 && pid == 0 && (pid = pid_of(pidfd)) == -1)
 		return -1;
-	proc_path(path, sizeof(path), pidfd == -1 ? 0 : pid, "ns/",
-	    gons_type_name(type));
-	return sys_open(path);
+	if (pidfd == -1)
+		pid = 0;
+	proc_path(path, sizeof(path), pid, "ns/", gons_type_name(type));
+	if ((fd = sys_open(path)) == -1 && errno == ENOENT)
+		errno = why_missing(pidfd, pid, type);
+	return fd;
+}
+
+/*
+ * A process that has no file for its namespace: is there a /proc, has the
+ * kernel such namespaces, has the process ended?  Else it is hidden.
+ */
+static int
+why_missing(int pidfd, long pid, int type)
+{
+	if (!proc_exists(0, ""))
+		return ENOENT;
+	if (!proc_exists(0, gons_type_name(type)))
+		return EOPNOTSUPP;
+	if (proc_exists(pid, ""))
+		return ESRCH;
+	return pid_of(pidfd) == -1 ? errno : ENOENT;
+}
+
+static int
+proc_exists(long pid, const char *name)
+{
+	char path[64];
+
+	proc_path(path, sizeof(path), pid, "ns/", name);
+	return syscall(SYS_faccessat, AT_FDCWD, path, F_OK) == 0;
 }
 
 /*
  * Which process is it?  -1 with ENOENT: /proc does not tell, ESRCH: it has
- * ended, EINVAL: it is no process.
+ * ended, EINVAL: it is no process's descriptor.
  */
 static long
 pid_of(int pidfd)
@@ -900,7 +945,7 @@ pid_of(int pidfd)
 		if ((p > info && p[-1] != '\n') ||
 		    (end = gons__after(p, "Pid:\t")) == NULL)
 			continue;
-		errno = ESRCH;
+		errno = *end == '-' ? ESRCH : ENOENT;
 		for (; *end >= '0' && *end <= '9'; end++)
 			pid = pid * 10 + (*end - '0');
 		break;

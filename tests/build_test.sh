@@ -352,7 +352,7 @@ debian_body()
 	    DEB_BUILD_OPTIONS=nocheck dpkg-buildpackage -us -uc -d
 	cd ..
 	ls ./*.deb
-	atf_check -o save:lint -e ignore lintian --no-tag-display-limit \
+	atf_check -o save:lint -e ignore lintian --tag-display-limit 0 \
 	    --allow-root --fail-on error,warning libgons_*.changes
 	for deb in ./*.deb; do
 		case $deb in

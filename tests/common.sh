@@ -72,6 +72,15 @@ starts()
 	atf_check -o file:want cat got
 }
 
+# raced COMMAND...: started with a thread since before main, it is in the
+# target's mount namespace all the same.
+raced()
+{
+	rm -f want
+	atf_check -o save:got "$target" -e -w want mnt,user "$@"
+	atf_check -o match:"^$(grep mnt want | sed 's/[][]/\\&/g')\$" cat got
+}
+
 # make_in DIRECTORY ARGUMENT...: bmake in an empty environment; what it says
 # is in make.log.
 make_in()
@@ -91,5 +100,6 @@ build()
 {
 	build_dir=$1
 	shift
+	[ -z "$build_dir" ] || mkdir -p "$build_dir"
 	make_in "$GONS_TEST_SRC" MAKEOBJDIRPREFIX="$build_dir" "$@"
 }

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2015,SC2046,SC2086,SC2154
 #
 # What start-up costs: system calls and instructions, counted in a static
 # program, so that the dynamic linker's own work is not among them.
@@ -6,7 +7,6 @@
 # prepare: ./without and ./with, the same program without and with the library.
 prepare()
 {
-	# shellcheck disable=SC2086
 	set -- $own_cc
 	needs_abi "$@"
 	src=$helpers/h_plain.c
@@ -43,7 +43,6 @@ unrelated()
 		vars="$vars some_variable_$n=its_value_$n"
 		n=$((n + 1))
 	done
-	# shellcheck disable=SC2086
 	env -i PATH="$PATH" $vars "$@"
 }
 
@@ -60,7 +59,7 @@ no_variable_body()
 	calls with.calls ./with
 	atf_check -o file:without.calls cat with.calls
 	# Set, but empty, is not set.
-	export gons_net= gons_order= gons_onerror=
+	export gons_net="" gons_order="" gons_onerror=""
 	calls with.calls ./with
 	unset gons_net gons_order gons_onerror
 	atf_check -o file:without.calls cat with.calls

@@ -57,8 +57,9 @@ main(int argc, char *argv[], char *envp[])
 	(void)printf("FIRST %s\n", getenv("FIRST"));
 	(void)printf("LAST %s\n", getenv("LAST"));
 	(void)printf("page size %s\n",
-	    getauxval(AT_PAGESZ) == (unsigned long)sysconf(_SC_PAGESIZE) ?
-		"right" : "wrong");
+	    getauxval(AT_PAGESZ) == (unsigned long)sysconf(_SC_PAGESIZE)
+		? "right"
+		: "wrong");
 	(void)printf("random %s\n", getauxval(AT_RANDOM) != 0 ? "set" : "0");
 	(void)printf("name %s\n",
 	    getauxval(AT_EXECFN) != 0 ? (char *)getauxval(AT_EXECFN) : "-");

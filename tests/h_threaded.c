@@ -29,8 +29,9 @@ main(int argc, char *argv[])
 	if (argc > 1) {
 		if ((fd = open(argv[1], O_RDONLY | O_CLOEXEC)) == -1)
 			return 1;
-		(void)printf("setns %s\n", setns(fd, CLONE_NEWNS) == 0 ?
-		    "joins" : errno == EINVAL ? "EINVAL" : strerror(errno));
+		(void)printf("setns %s\n", setns(fd, CLONE_NEWNS) == 0 ? "joins"
+					   : errno == EINVAL ? "EINVAL"
+							     : strerror(errno));
 		return 0;
 	}
 	if ((len = readlink("/proc/self/ns/mnt", name, sizeof(name) - 1)) == -1)

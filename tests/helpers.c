@@ -111,21 +111,51 @@ unshare_mapped(int flags)
 	return write_file("/proc/self/gid_map", line);
 }
 
-void
-need_userns(void)
+/* Tries it in a child: an errno value. */
+static int
+try_user(int nobody, int userns)
 {
 	int status;
 	pid_t pid;
 
 	ATF_REQUIRE((pid = fork()) != -1);
 	if (pid == 0) {
-		drop_to_nobody();
-		_exit(unshare_mapped(CLONE_NEWUSER) == 0 ? 0 : errno & 0xff);
+		errno = 0;
+		if (nobody && geteuid() == 0 &&
+		    (setgroups(0, NULL) == -1 ||
+			setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
+			setresuid(NOBODY, NOBODY, NOBODY) == -1))
+			_exit(errno);
+		(void)prctl(PR_SET_DUMPABLE, 1);
+		if (userns && unshare_mapped(CLONE_NEWUSER) == -1)
+			_exit(errno);
+		_exit(0);
 	}
 	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
-	if (status != 0)
-		atf_tc_skip("no user namespace to be had: %s",
-		    strerror(WEXITSTATUS(status)));
+	return WEXITSTATUS(status);
+}
+
+void
+need_userns(void)
+{
+	int errnum = try_user(0, 1);
+
+	if (errnum != 0)
+		atf_tc_skip(
+		    "no user namespace to be had: %s", strerror(errnum));
+}
+
+void
+need_nobody(void)
+{
+	int errnum = try_user(1, 0);
+
+	if (errnum != 0)
+		atf_tc_skip(
+		    "there is no other user to become: %s", strerror(errnum));
+	if ((errnum = try_user(1, 1)) != 0)
+		atf_tc_skip("no user namespace to be had by other users: %s",
+		    strerror(errnum));
 }
 
 void
@@ -205,9 +235,9 @@ target_kill(struct target *t)
 void
 target_stop(struct target *t)
 {
+	close(t->life);
 	(void)kill(t->pid, SIGKILL);
 	ATF_REQUIRE_EQ(t->child, waitpid(t->child, NULL, 0));
-	close(t->life);
 }
 
 int

@@ -47,6 +47,8 @@ void drop_to_nobody(void);
 
 /* Skips the test, saying why, if user namespaces are not to be had. */
 void need_userns(void);
+/* The same, if an ordinary user cannot have them, or there is none to be. */
+void need_nobody(void);
 /*
  * Puts this process into a new user namespace, as its root, and with flags
  * into other new namespaces.

@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2015,SC2046,SC2086,SC2119,SC2154
 #
-# Building and installing as packagers do: what lands where, that it goes away
-# again, whose flags are used, and that it comes out the same each time.
+# What is installed where, that it goes away again, and what programs find
+# there; build_test is about how it is built.
 
 # All is installed below this, in a directory for staging.
 prefix=/nowhere/gons
 
-# settled: variables that all builds have in common.
+# settled: the library is built as it is for others.
 settled()
 {
-	needs "${own_cc%% *}"
 	[ "${GONS_TEST_SANITIZE:-no}" = no ] ||
 	    atf_skip "the library is built with -fsanitize"
 	json=${GONS_TEST_JSON:-no}
 	[ "$json" = yes ] || json=no
 }
 
-# staged DIRECTORY TARGET...: out of ./obj, with many jobs at once.
+# staged DIRECTORY TARGET...: what is tested, built already; many jobs at once.
 staged()
 {
 	staged_dir=$1
 	shift
-	build "$PWD/obj" -j16 CC="$own_cc" JSON=$json PREFIX=$prefix \
-	    DESTDIR="$staged_dir" "$@"
+	build "${GONS_TEST_OBJ%"$GONS_TEST_SRC"}" -j16 CC="$own_cc" JSON=$json \
+	    PREFIX=$prefix DESTDIR="$staged_dir" "$@"
 }
 
 # tree DIRECTORY: what is in it: name, type or link, mode of files.
@@ -106,7 +106,7 @@ files_body()
 	settled
 	contract >expected
 	# All at once, by somebody whose own files are private.
-	(umask 077 && staged "$PWD/dest" all install)
+	(umask 077 && staged "$PWD/dest" install)
 	tree "$PWD/dest" >installed
 	atf_check -o file:expected cat installed
 	atf_check find dest -mindepth 1 -type d ! -perm 755
@@ -139,39 +139,6 @@ files_body()
 	atf_check find dest -type d -name gons -path '*/gons/*'
 }
 
-atf_test_case components
-components_head()
-{
-	atf_set descr "the components add up, and have nothing in common"
-}
-components_body()
-{
-	settled
-	staged "$PWD/whole" all install
-	for part in lib dev man examples; do
-		staged "$PWD/$part" install-$part >&2
-		tree "$PWD/$part"
-		(cd "$PWD/$part" 2>/dev/null && tar -cf - .) |
-		    { mkdir -p sum && tar -xf - -C sum; } 2>/dev/null
-	done >parts
-	LC_ALL=C sort parts >sorted
-	tree "$PWD/whole" >whole.tree
-	atf_check -o file:whole.tree cat sorted
-	atf_check diff -r --no-dereference whole sum
-
-	# A program runs with the first alone.
-	tree "$PWD/lib" | sed 's/ .*//' >names
-	atf_check -s exit:1 grep -v '^lib/libgons.*\.so\.0' names
-	tree "$PWD/man" | sed 's/ .*//' >names
-	atf_check -s exit:1 grep -v '^share/man/man3/' names
-
-	# Each is uninstalled by itself.
-	for part in examples man dev lib; do
-		staged "$PWD/whole" uninstall-$part
-	done
-	atf_check find whole ! -type d
-}
-
 atf_test_case objects
 objects_head()
 {
@@ -201,7 +168,6 @@ objects_body()
 		return gons_order_parse("net,!user", &order, NULL);
 	}
 	END
-	# shellcheck disable=SC2086
 	links $own_cc -I"dest$prefix/include" -o user user.c \
 	    "dest$prefix/lib/gons/order.o" "dest$prefix/lib/gons/envparse.o"
 	atf_check ./user
@@ -276,7 +242,6 @@ pc_body()
 	#include <gons.h>
 	int main(void) { return puts(gons_version()) == EOF; }
 	END
-	# shellcheck disable=SC2086
 	links $own_cc -o version version.c $(pkg-config --cflags --libs gons)
 	atf_check -o inline:"$GONS_TEST_VERSION\n" ./version
 
@@ -293,67 +258,6 @@ pc_body()
 	    --define-variable=prefix="$PWD/multi/usr" --libs gons
 }
 
-id=0123456789abcdef0123456789abcdef01234567
-
-# What the compiler was called with goes to ./calls, one call a line.
-spy()
-{
-	# shellcheck disable=SC2086
-	set -- $own_cc
-	cat >cc <<-END
-	#!/bin/sh
-	echo "\$*" >>'$PWD/calls'
-	exec $* "\$@"
-	END
-	chmod 755 cc
-}
-
-# spied: each was called with the flags of somebody who packages.
-spied()
-{
-	grep -e ' -c ' calls | grep -e '\.c$' >compiled
-	grep -e ' -shared ' calls >linked
-	[ -s compiled ] && [ -s linked ] || atf_fail "nothing is built"
-	atf_check -s exit:1 grep -v -e '-O1 .*-DFROM_CFLAGS' compiled
-	atf_check -s exit:1 grep -v -e '-DFROM_CPPFLAGS' compiled
-	atf_check -s exit:1 grep -e '-O2' compiled
-	atf_check -s exit:1 grep -v -e '-DFROM_CFLAGS' linked
-	atf_check -s exit:1 grep -v -e "-Wl,--build-id=0x$id" linked
-	# And arrives.
-	atf_check -o match:"Build ID: $id" readelf -n obj*/"$1"
-}
-
-atf_test_case flags
-flags_head()
-{
-	atf_set descr "CFLAGS, CPPFLAGS and LDFLAGS of packagers are used"
-	atf_set require.progs readelf
-}
-flags_body()
-{
-	settled
-	spy
-	so=$GONS_TEST_SRC/lib/libgons.so.0.0
-	set -- CFLAGS='-O1 -DFROM_CFLAGS' CPPFLAGS=-DFROM_CPPFLAGS \
-	    LDFLAGS="-Wl,--build-id=0x$id"
-	build "$PWD/obj1" CC="$PWD/cc" JSON=no "$@" all
-	spied "$so"
-	rm -r calls obj1
-	# In the environment.
-	(
-		export "$@"
-		cd "$GONS_TEST_SRC" && env CC="$OLDPWD/cc" JSON=no \
-		    MAKEOBJDIRPREFIX="$OLDPWD/obj2" MAKEFLAGS= \
-		    "${GONS_TEST_MAKE:-bmake}" all >"$OLDPWD/make.log" 2>&1
-	) || atf_fail "make fails: $(cat make.log)"
-	spied "$so"
-	rm -r calls obj2
-	# Without any it is optimised.
-	build "$PWD/obj3" CC="$PWD/cc" JSON=no all
-	grep -e ' -c ' calls | grep -e '\.c$' >compiled
-	atf_check -s exit:1 grep -v -e ' -O2 ' compiled
-}
-
 atf_test_case early_code
 early_code_head()
 {
@@ -365,10 +269,8 @@ early_code_body()
 	settled
 	for cc in gcc clang; do
 		command -v $cc || continue
-		for flags in -O0 -Os -O3 '-O2 -flto' \
-		    '-O2 -ftrivial-auto-var-init=zero' \
-		    '-O2 -ftrivial-auto-var-init=pattern' \
-		    '-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=3'; do
+		for flags in -O0 -Os -O3 '-O2 -ftrivial-auto-var-init=zero' \
+		    '-O2 -ftrivial-auto-var-init=pattern'; do
 			echo 'int main(void) { return 0; }' >try.c
 			$cc $flags -c -o try.o try.c 2>/dev/null || continue
 			rm -rf obj
@@ -401,108 +303,49 @@ hardened_body()
 	now='-Wl,-z,relro,-z,now -Wl,-z,defs -Wl,--as-needed'
 	for cc in gcc clang; do
 		command -v $cc || continue
-		for lto in '' -flto; do
-			flags="$hard $lto"
-			[ $cc-$lto != gcc--flto ] ||
-			    flags="$flags -flto=auto -ffat-lto-objects"
-			echo "$cc $flags"
-			rm -rf obj inst
-			build "$PWD/obj" -j2 CC=$cc JSON=no WERROR=yes \
-			    CFLAGS="$flags" LDFLAGS="$now $lto" \
-			    PREFIX="$PWD/inst" install
-			export PKG_CONFIG_PATH="$PWD/inst/lib/pkgconfig"
-			export LD_LIBRARY_PATH="$PWD/inst/lib"
-			readelf -dW inst/lib/libgons.so.0 >dynamic
-			atf_check -o match:INITFIRST -o match:'SONAME.*\.so\.0' \
-			    cat dynamic
-			for how in '' -static; do
-				# By a compiler that is another one, too.
-				links gcc $how -o app "$helpers/h_plain.c" \
-				    $(pkg-config --cflags --libs gons)
-				starts ./app
-			done
+		rm -rf obj inst
+		build "$PWD/obj" -j2 CC=$cc JSON=no WERROR=yes \
+		    CFLAGS="$hard -flto" LDFLAGS="$now -flto" \
+		    PREFIX="$PWD/inst" install
+		export PKG_CONFIG_PATH="$PWD/inst/lib/pkgconfig"
+		export LD_LIBRARY_PATH="$PWD/inst/lib"
+		readelf -dW inst/lib/libgons.so.0 >dynamic
+		atf_check -o match:INITFIRST -o match:'SONAME.*\.so\.0' \
+		    cat dynamic
+		for how in '' -static; do
+			# By a compiler that is another one, too.
+			links gcc $how -o app "$helpers/h_plain.c" \
+			    $(pkg-config --cflags --libs gons)
+			starts ./app
 		done
 	done
 }
 
-# sources DIRECTORY: a copy of them, without what has been built there.
-sources()
+atf_test_case no_bmake
+no_bmake_head()
 {
-	mkdir -p "$1"
-	(cd "$GONS_TEST_SRC" && tar -cf - --exclude=.git --exclude='*.o' \
-	    --exclude='*.pico' --exclude='*.a' --exclude='*.so*' \
-	    --exclude='*.d' --exclude='build.*' --exclude='stage' \
-	    --exclude='*_test' --exclude='results*' --exclude='h_*[!c]' \
-	    Makefile Makefile.inc GNUmakefile install.mk include lib man \
-	    pkgconfig examples tests) | tar -xf - -C "$1"
-	(cd "$1" && "${GONS_TEST_MAKE:-bmake}" clean >make.log 2>&1 && rm make.log)
-}
-
-atf_test_case reproducible
-reproducible_head()
-{
-	atf_set descr "two builds in different directories are the same bytes"
-}
-reproducible_body()
-{
-	settled
-	sources "$PWD/one"
-	sources "$PWD/somewhere/else"
-	(cd one && find . | LC_ALL=C sort) >before
-
-	# In place, with one job; elsewhere, with many.
-	make_in "$PWD/one" MAKEOBJDIRPREFIX="$PWD/obj" CC="$own_cc" JSON=$json \
-	    PREFIX=$prefix DESTDIR="$PWD/dest1" install
-	(cd one && find . | LC_ALL=C sort) >after
-	# What is built elsewhere leaves the sources alone.
-	atf_check -o file:before cat after
-	make_in "$PWD/somewhere/else" -j16 CC="$own_cc" JSON=$json \
-	    PREFIX=$prefix DESTDIR="$PWD/another" all install
-	atf_check diff -r --no-dereference dest1 another
-	# And once more, from the beginning.
-	make_in "$PWD/somewhere/else" clean
-	make_in "$PWD/somewhere/else" -j2 CC="$own_cc" JSON=$json \
-	    PREFIX=$prefix DESTDIR="$PWD/third" install
-	atf_check diff -r --no-dereference dest1 third
-	# Cleaned, there is what there was.
-	make_in "$PWD/somewhere/else" clean
-	(cd somewhere/else && find . | LC_ALL=C sort) >after
-	atf_check -o file:before cat after
-}
-
-atf_test_case gnu_make
-gnu_make_head()
-{
-	atf_set descr "a plain make says what to do, or does it"
+	atf_set descr "a plain make, and no bmake: says what to do"
 	atf_set require.progs make
 }
-gnu_make_body()
+no_bmake_body()
 {
-	settled
 	make --version 2>/dev/null | grep -q GNU || atf_skip "no GNU make"
-	sources "$PWD/src"
 	mkdir bin
-	for prog in sh make cc ls; do
+	for prog in sh make; do
 		ln -s "$(command -v $prog)" bin/$prog
 	done
-	atf_check -s not-exit:0 -o ignore -e match:bmake -e match:bootstrap \
-	    env -i PATH="$PWD/bin" HOME="$PWD" make -C src
-	atf_check -o ignore -e ignore env -i PATH="$PATH" HOME="$PWD" \
-	    CC="$own_cc" JSON=no make -C src
-	[ -e src/lib/libgons.so.0 ] || atf_fail "make has built nothing"
-	atf_check -o ignore -e ignore env -i PATH="$PATH" HOME="$PWD" \
-	    CC="$own_cc" make -C src JSON=no PREFIX=$prefix \
-	    DESTDIR="$PWD/dest" install
-	[ -e "dest$prefix/lib/libgons.so.0" ] ||
-	    atf_fail "make install has installed nothing"
+	for goal in '' test; do
+		atf_check -s not-exit:0 -o ignore -e match:bmake \
+		    -e match:"bootstrap ${goal:-all}" \
+		    env -i PATH="$PWD/bin" make -C "$GONS_TEST_SRC" $goal
+	done
 }
 
 atf_init_test_cases()
 {
 	# shellcheck source=tests/common.sh
 	. "$(atf_get_srcdir)/common.sh"
-	for tc in files components objects manual pc flags early_code \
-	    hardened reproducible gnu_make; do
+	for tc in files objects manual pc early_code hardened no_bmake; do
 		atf_add_test_case $tc
 	done
 }

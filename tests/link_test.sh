@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2015,SC2046,SC2086,SC2094,SC2119,SC2154
 #
 # A program that never names libgons is linked with what pkg-config says, in
 # every way in which programs are linked, and starts where its environment
@@ -71,7 +72,6 @@ own_compiler_head()
 }
 own_compiler_body()
 {
-	# shellcheck disable=SC2086
 	set -- $own_cc
 	needs_abi "$@"
 	needs_target
@@ -440,6 +440,22 @@ musl_head()
 musl_body()
 {
 	foreign musl-gcc
+
+	# Threads before main, where that can be won.  Constructors of one
+	# priority run in the order of the link.
+	libs=$(pkg-config --cflags --libs gons)
+	set -- musl-gcc -D_GNU_SOURCE -Wl,--no-as-needed
+	sed 's/constructor(101)/constructor(102)/' "$helpers/h_thread.c" \
+	    >thread.c
+	links "$@" -static -o app thread.c "$helpers/h_threaded.c" $libs
+	raced ./app
+	links "$@" -shared -fPIC -o libthread.so thread.c
+	export LD_LIBRARY_PATH=".:$PWD/foreign/lib"
+	# Those that are named first are initialised first.
+	links "$@" -o app "$helpers/h_threaded.c" $libs -L. -lthread
+	raced ./app
+	links "$@" -o app "$helpers/h_threaded.c" -L. -lthread
+	raced env LD_PRELOAD="$PWD/foreign/lib/libgons.so.0" ./app
 }
 
 atf_test_case m32
@@ -454,8 +470,8 @@ m32_body()
 	foreign gcc -m32 -idirafter "/usr/include/$(gcc -print-multiarch)"
 }
 
-# The object's functions of gons.h, all of them, in a program.
-caller()
+# calls_all OBJECT...: a program with all their functions of gons.h.
+calls_all()
 {
 	echo '#include <gons.h>'
 	echo 'typedef void (*function)(void);'
@@ -476,8 +492,7 @@ alone()
 	for object; do
 		objs="$objs $GONS_TEST_OBJ/lib/$object.o"
 	done
-	caller "$@" >caller.c
-	# shellcheck disable=SC2086
+	calls_all "$@" >caller.c
 	set -- $own_cc -w -I"$stage/include" -o caller caller.c $objs
 	links "$@"
 	atf_check ./caller
@@ -492,7 +507,6 @@ objects_head()
 }
 objects_body()
 {
-	# shellcheck disable=SC2086
 	needs_abi $own_cc
 	alone envparse
 	alone order envparse
@@ -508,8 +522,7 @@ objects_body()
 		    readelf -SW "$GONS_TEST_OBJ/lib/$object.o"
 	done
 	atf_check -o match:init_array readelf -SW "$GONS_TEST_OBJ/lib/status.o"
-	caller order envparse >caller.c
-	# shellcheck disable=SC2086
+	calls_all order envparse >caller.c
 	links $own_cc -w -I"$stage/include" -o caller caller.c \
 	    "$GONS_TEST_OBJ/lib/order.o" "$GONS_TEST_OBJ/lib/envparse.o"
 	atf_check -o match:gons_order_parse -o not-match:gons_status nm caller
@@ -520,7 +533,6 @@ objects_body()
 		[ ! -f "$GONS_TEST_OBJ/lib/$object.o" ] ||
 		    objs="$objs $GONS_TEST_OBJ/lib/$object.o"
 	done
-	# shellcheck disable=SC2086
 	set -- $own_cc
 	for ld in bfd gold lld mold; do
 		command -v ld.$ld || continue

@@ -27,7 +27,8 @@ struct rx_case {
 };
 enum {
 	RX_ROOT = 1, /* as root only */
-	RX_EXEC = 2 /* says nothing about prepared children */
+	RX_EXEC = 2, /* says nothing about prepared children */
+	RX_SANDBOX = 4 /* in a user namespace of its own */
 };
 
 /* GONS_REEXEC_PREPARED, or 0: is or-ed into every request. */

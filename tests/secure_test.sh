@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2046,SC2086,SC2119,SC2154
 #
 # Secure-execution mode: what its user says to a program with privileges of
 # its own is not done.  The programs are really set-user-ID, or have file

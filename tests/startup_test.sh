@@ -1,19 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2016,SC2046,SC2086,SC2119,SC2154
 #
 # Start-up and others that run before main: libraries that start threads,
 # sanitizers, dlopen(3), a second copy of libgons; and what is left of the
 # environment.
 
-# raced COMMAND...: started with a thread since before main, it is in the
-# target's mount namespace all the same.
-raced()
-{
-	rm -f want
-	atf_check -o save:got "$target" -e -w want mnt,user "$@"
-	atf_check -o match:"^$(grep mnt want | sed 's/[][]/\\&/g')\$" cat got
-}
-
-# race COMPILER... : with a library, with an object, in each position.
+# race COMPILER...: with a library, with an object, in each position.
 race()
 {
 	"$@" -o try "$helpers/h_plain.c" 2>why ||
@@ -108,33 +100,6 @@ race_preload_body()
 	raced env LD_PRELOAD="libthread.so libgons.so.0" ./app
 	links gcc -o plain "$helpers/h_plain.c" $(pkg-config --libs gons)
 	raced env LD_PRELOAD=libthread.so ./plain
-}
-
-atf_test_case race_musl
-race_musl_head()
-{
-	atf_set descr "threads before main with musl, where that can be won"
-	atf_set require.progs musl-gcc
-}
-race_musl_body()
-{
-	needs_target
-	build "$PWD/obj" CC=musl-gcc JSON=no PREFIX="$PWD/musl" install
-	export PKG_CONFIG_PATH="$PWD/musl/lib/pkgconfig"
-	export LD_LIBRARY_PATH=".:$PWD/musl/lib"
-	libs=$(pkg-config --cflags --libs gons)
-	set -- musl-gcc -D_GNU_SOURCE -Wl,--no-as-needed
-	# Constructors of one priority run in the order of the link.
-	sed 's/constructor(101)/constructor(102)/' "$helpers/h_thread.c" \
-	    >thread.c
-	links "$@" -static -o app thread.c "$helpers/h_threaded.c" $libs
-	raced ./app
-	links "$@" -shared -fPIC -o libthread.so thread.c
-	# Those that are named first are initialised first.
-	links "$@" -o app "$helpers/h_threaded.c" $libs -L. -lthread
-	raced ./app
-	links "$@" -o app "$helpers/h_threaded.c" -L. -lthread
-	raced env LD_PRELOAD="$PWD/musl/lib/libgons.so.0" ./app
 }
 
 atf_test_case dlopen
@@ -326,7 +291,7 @@ atf_init_test_cases()
 			atf_add_test_case race_${cc}_$san
 		done
 	done
-	for tc in race_static race_preload race_musl dlopen copies sane \
+	for tc in race_static race_preload dlopen copies sane \
 	    children onerror; do
 		atf_add_test_case $tc
 	done
