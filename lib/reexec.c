@@ -118,6 +118,7 @@ enum kind { /* of a message on the control socket */
 	MSG_WANT, /* to it: a spare is wanted; value: the kernel tells */
 	MSG_SPARE, /* from it; with descriptors */
 	MSG_REQUEST, /* to a spare: value descriptors, see spare_take() */
+	MSG_GO, /* to it: now */
 	MSG_LOST, /* it could not take the request: value errno */
 	MSG_REAPED, /* its status, told by the prepared process */
 	MSG_KILL /* to a supervisor */
@@ -328,6 +329,7 @@ static int spare_take(void);
 static int block_map(int, char **, size_t *);
 static int spare_fds(int *, int *, size_t);
 static int spare_env(char *, size_t);
+static int spare_go(void);
 static int send_fds(int, int, int, const int *, size_t);
 static int send_block(int, const void *, size_t, const int *, size_t);
 static size_t receive(int, void *, size_t, int *, size_t);
@@ -361,6 +363,8 @@ static int prepared_send(
 static int prepared_spare(struct gons_reexec *);
 static int prepared_take(int *, int64_t);
 static int prepared_want(void);
+static int prepared_go(struct gons_reexec *);
+static int prepared_stale(void);
 static int prepared_get(int);
 static int prepared_start(int);
 static int prepared_await(struct gons_reexec *);
@@ -368,7 +372,8 @@ static void drain(int *);
 static void prepared_end(void);
 static void prepared_forget(void);
 static int standing_of(struct buffer *);
-static void standing_ns(int, unsigned char *);
+static void standing_caps(const unsigned *, unsigned char *, unsigned char *);
+static void standing_ns(char[GONS_NTYPES][32]);
 static int open_channels(
     struct gons_reexec *, struct launch *, struct gons__action *);
 static int open_stdio(
@@ -1027,7 +1032,7 @@ hatch_reap(struct hatch *hatch)
 		h = &hatch->all[i];
 		if (recv(h->control, &message, MESSAGE_SHORT,
 			MSG_PEEK | MSG_DONTWAIT) == -1 ||
-		    message.kind != MSG_REQUEST) {
+		    message.kind == MSG_KILL) {
 			child.control = h->control;
 			tell(MSG_REAPED, status, NULL);
 			child.control = hatch->socket;
@@ -1071,7 +1076,9 @@ spare_wait(const struct hatch *hatch, const int *theirs)
 	while (poll(&p, 1, -1) != 1)
 		continue;
 	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	if ((errnum = spare_take()) != 0) {
+	if ((errnum = spare_take()) == 0)
+		errnum = spare_go();
+	if (errnum != 0) {
 		tell(MSG_LOST, errnum, NULL);
 		_exit(EXIT_FAILURE);
 	}
@@ -1157,7 +1164,7 @@ spare_fds(int *fds, int *number, size_t n)
 	return 0;
 }
 
-/* As executing would have it: a new environment, and start-up happens. */
+/* As executing would have it. */
 static int
 spare_env(char *block, size_t len)
 {
@@ -1175,7 +1182,28 @@ spare_env(char *block, size_t len)
 	}
 	envp[n] = NULL;
 	environ = envp;
-	gons__status_again(envp);
+	return 0;
+}
+
+/*
+ * Nothing has happened yet that takes any privilege: whether it may, the host
+ * finds out while this process wakes up.
+ */
+static int
+spare_go(void)
+{
+	struct message message;
+	struct pollfd p;
+	size_t n;
+
+	p.fd = child.control;
+	p.events = POLLIN;
+	while ((n = receive(
+		    child.control, &message, sizeof(message), NULL, 0)) == 0)
+		(void)poll(&p, 1, -1);
+	if (n == (size_t)-1 || message.kind != MSG_GO)
+		_exit(EXIT_SUCCESS); /* no */
+	gons__status_again(environ);
 	if ((gons__status_action()->flags & GONS_REEXEC_REPLY) != 0 &&
 	    dup2(STDERR_FILENO, STDOUT_FILENO) == -1)
 		return errno;
@@ -1755,8 +1783,10 @@ begin_prepared(struct gons_reexec *req, struct launch *launch)
 	int errnum;
 
 	req->taken_at = now() + HANDOVER_TIME;
-	if ((errnum = hand_over(req, launch)) != 0 ||
-	    (errnum = watch(req)) == 0) {
+	(void)pthread_mutex_lock(&prepared.lock);
+	errnum = hand_over(req, launch);
+	(void)pthread_mutex_unlock(&prepared.lock);
+	if (errnum != 0 || (errnum = watch(req)) == 0) {
 		req->reached = errnum == 0;
 		return errnum;
 	}
@@ -1877,7 +1907,9 @@ prepared_send(struct gons_reexec *req, const void *block, size_t len,
 			    fds, n)) == ETOOMANYREFS &&
 		       now() < req->taken_at)
 			(void)poll(NULL, 0, 1);
-	} while (errnum == EPIPE && tries++ < 2 * SPARES);
+		if (errnum == 0)
+			errnum = prepared_go(req);
+	} while ((errnum == EPIPE || errnum == ESTALE) && tries++ < 2 * SPARES);
 	return errnum;
 }
 
@@ -1891,7 +1923,6 @@ prepared_spare(struct gons_reexec *req)
 	int sealed = (req->flags & GONS_REEXEC_SEALED) != 0;
 	int errnum, fds[NSPARE];
 
-	(void)pthread_mutex_lock(&prepared.lock);
 	if ((errnum = prepared_get(sealed)) == 0)
 		errnum = prepared_take(fds, req->taken_at);
 	if ((errnum == EPIPE || errnum == ETIMEDOUT) && !req->retried) {
@@ -1901,10 +1932,9 @@ prepared_spare(struct gons_reexec *req)
 		if ((errnum = prepared_get(sealed)) == 0)
 			errnum = prepared_take(fds, req->taken_at);
 	}
-	req->kernel_tells = prepared.kernel_tells;
-	(void)pthread_mutex_unlock(&prepared.lock);
 	if (errnum != 0)
 		return errnum;
+	req->kernel_tells = prepared.kernel_tells;
 	req->fd[SRC_PIDFD] = fds[SPARE_PIDFD];
 	req->fd[SRC_CONTROL] = fds[SPARE_CONTROL];
 	if ((req->flags & GONS_REEXEC_REPLY) != 0)
@@ -1916,6 +1946,38 @@ prepared_spare(struct gons_reexec *req)
 	else
 		req->fd[SRC_ERR] = fds[SPARE_ERR];
 	return 0;
+}
+
+/*
+ * The action may run if this process is what it was when the prepared process
+ * was made.  Who has dropped privileges must not have actions run with them.
+ */
+static int
+prepared_go(struct gons_reexec *req)
+{
+	int errnum;
+
+	if ((errnum = prepared_stale()) != 0)
+		return errnum;
+	return send_fds(req->fd[SRC_CONTROL], MSG_GO, 0, NULL, 0);
+}
+
+/* ESTALE: it was, and is no more. */
+static int
+prepared_stale(void)
+{
+	struct buffer standing = { NULL, 0, 0 };
+	int errnum;
+
+	if ((errnum = standing_of(&standing)) == 0 &&
+	    (standing.len != prepared.standing.len ||
+		memcmp(standing.data, prepared.standing.data, standing.len) !=
+		    0)) {
+		prepared_end();
+		errnum = ESTALE;
+	}
+	free(standing.data);
+	return errnum;
 }
 
 /* Asks for a spare if there is none. */
@@ -1976,7 +2038,10 @@ gons_reexec_prepare(void)
 	gons_reexec_free(req);
 	if (errnum == 0) {
 		(void)pthread_mutex_lock(&prepared.lock);
-		errnum = prepared_get(0);
+		if (prepared.control != -1)
+			errnum = prepared_stale();
+		if (errnum == 0 || errnum == ESTALE)
+			errnum = prepared_get(0);
 		(void)pthread_mutex_unlock(&prepared.lock);
 	}
 	if (errnum == 0)
@@ -1985,37 +2050,24 @@ gons_reexec_prepare(void)
 	return -1;
 }
 
-/*
- * There is one, it is alive, and this process is what it was when that was
- * made.  Who has dropped privileges must not have actions run with them.
- */
+/* There is one, and it is alive. */
 static int
 prepared_get(int sealed)
 {
-	struct buffer standing = { NULL, 0, 0 };
 	struct pollfd p;
 	int errnum;
 
-	if ((errnum = standing_of(&standing)) != 0) {
-		free(standing.data);
-		return errnum;
-	}
 	p.fd = prepared.pidfd;
 	p.events = POLLIN;
-	if (prepared.control != -1 &&
-	    (poll(&p, 1, 0) != 0 || (sealed && !prepared.sealed) ||
-		standing.len != prepared.standing.len ||
-		memcmp(standing.data, prepared.standing.data, standing.len) !=
-		    0))
-		prepared_end();
-	if (prepared.control == -1) {
-		errnum = prepared_start(sealed || prepared.sealed);
-		free(prepared.standing.data);
-		prepared.standing = standing;
-	} else {
-		free(standing.data);
-	}
-	return errnum;
+	if (prepared.control != -1 && poll(&p, 1, 0) == 0 &&
+	    (!sealed || prepared.sealed))
+		return 0;
+	prepared_end();
+	free(prepared.standing.data);
+	memset(&prepared.standing, 0, sizeof(prepared.standing));
+	if ((errnum = standing_of(&prepared.standing)) != 0)
+		return errnum;
+	return prepared_start(sealed || prepared.sealed);
 }
 
 static int
@@ -2144,15 +2196,14 @@ standing_of(struct buffer *standing)
 	struct {
 		uid_t uid[3];
 		gid_t gid[3];
-		unsigned caps[6];
+		unsigned caps[6]; /* effective, permitted, inheritable; again */
 		int securebits;
 		int groups;
 		unsigned char bounding[CAPS_MAX], ambient[CAPS_MAX];
-		unsigned char ns[GONS_NTYPES][24];
+		char ns[GONS_NTYPES][32];
 	} now_is;
 	unsigned head[2] = { 0x20080522, 0 };
 	size_t len;
-	int i;
 
 	memset(&now_is, 0, sizeof(now_is));
 	if (getresuid(&now_is.uid[0], &now_is.uid[1], &now_is.uid[2]) == -1 ||
@@ -2161,17 +2212,8 @@ standing_of(struct buffer *standing)
 	    (now_is.groups = getgroups(0, NULL)) == -1)
 		return errno;
 	now_is.securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
-	for (i = 0; i < CAPS_MAX; i++) {
-		int r = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
-
-		if (r == -1)
-			break;
-		now_is.bounding[i] = (unsigned char)r;
-		now_is.ambient[i] = (unsigned char)prctl(
-		    PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0);
-	}
-	for (i = 0; i < GONS_NTYPES; i++)
-		standing_ns(i, now_is.ns[i]);
+	standing_caps(now_is.caps, now_is.bounding, now_is.ambient);
+	standing_ns(now_is.ns);
 	len = sizeof(now_is) + (size_t)now_is.groups * sizeof(gid_t);
 	if ((standing->data = malloc(len)) == NULL)
 		return ENOMEM;
@@ -2185,20 +2227,41 @@ standing_of(struct buffer *standing)
 	return 0;
 }
 
-/* Of a type that has another for children, that one; nothing without /proc. */
+/* What is ambient is inheritable, too. */
 static void
-standing_ns(int type, unsigned char *id)
+standing_caps(
+    const unsigned *caps, unsigned char *bounding, unsigned char *ambient)
 {
-	char path[64];
-	struct stat st;
+	int i, r;
 
-	(void)snprintf(path, sizeof(path), "/proc/thread-self/ns/%s%s",
-	    gons_type_name(type),
-	    type == GONS_PID || type == GONS_TIME ? "_for_children" : "");
-	if (stat(path, &st) == -1)
-		return;
-	memcpy(id, &st.st_dev, sizeof(st.st_dev));
-	memcpy(id + sizeof(st.st_dev), &st.st_ino, sizeof(st.st_ino));
+	for (i = 0; i < CAPS_MAX; i++) {
+		if ((r = prctl(PR_CAPBSET_READ, i, 0, 0, 0)) == -1)
+			break;
+		bounding[i] = (unsigned char)r;
+		if ((caps[i / 32 * 3 + 2] >> i % 32 & 1) != 0)
+			ambient[i] = (unsigned char)prctl(
+			    PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0);
+	}
+}
+
+/*
+ * Of a type that has another for children, that one; nothing without /proc.
+ * Links are read, for the namespaces themselves take longer to look at.
+ */
+static void
+standing_ns(char ns[GONS_NTYPES][32])
+{
+	char name[32];
+	int dir, i;
+
+	dir = open("/proc/thread-self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (i = 0; i < GONS_NTYPES && dir != -1; i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", gons_type_name(i),
+		    i == GONS_PID || i == GONS_TIME ? "_for_children" : "");
+		(void)!readlinkat(dir, name, ns[i], sizeof(ns[i]));
+	}
+	if (dir != -1)
+		(void)close(dir);
 }
 
 /*
