@@ -79,6 +79,9 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #else
 #define UNPOISON(p, n) (void)0
 #endif
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
 #define ID_PIDFD 3 /* P_PIDFD */
 #ifndef PIDFD_INFO_EXIT
 #define PIDFD_INFO_EXIT 8
@@ -91,6 +94,7 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #define DEFAULT_MAXRESULT (64u << 20) /* bytes */
 #define STDERR_MAX 65536 /* bytes kept */
 #define STOP_TIME 500 /* ms from SIGTERM to SIGKILL */
+#define SUPERVISOR_TIME 10000 /* ms for a supervisor to end its action */
 #define TICK 10 /* ms between looks, without a pidfd */
 #define HANDOVER_TIME 5000 /* ms for a prepared process to take a request */
 #define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
@@ -100,10 +104,16 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #define SPARES 2 /* children that are forked ahead */
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
+#define ERRNO_MAX 4096 /* the kernel's have no more */
 #define CHUNK 4096
 #define END_SIZE 128 /* bytes of text: how a child ended */
 #define READS 64 /* of one descriptor in one step */
 #define STACK 16384 /* bytes, for the child until it executes */
+/*
+ * What runs in borrowed memory and never returns would confuse a sanitizer's
+ * idea of that stack.
+ */
+#define BORROWED __attribute__((no_sanitize("address"), no_sanitize("thread")))
 #define FLAGS_KNOWN                                                         \
 	(GONS_REEXEC_STDERR_PASS | GONS_REEXEC_REPLY | GONS_REEXEC_SEALED | \
 	    GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_PREPARED)
@@ -194,7 +204,7 @@ struct gons_reexec {
 	void (*detach)(void *);
 
 	enum state state;
-	pid_t owner; /* the process whose child it is */
+	unsigned owner; /* the process whose child it is: era() */
 	pid_t pid;
 	int fd[NSRCS]; /* each -1 when it is not open */
 	int epoll;
@@ -210,6 +220,7 @@ struct gons_reexec {
 	int kernel_tells; /* from the kernel, or */
 	int reaped, reaped_status; /* from the prepared process */
 	enum cause cause; /* who ended it */
+	int asked; /* its supervisor is told to kill it */
 	int killed; /* SIGKILL is sent */
 	int reached; /* gons_reexec_check() */
 	int supervised; /* the action is a child of the child */
@@ -269,7 +280,9 @@ static struct {
 	int exe; /* this program, -1 with errnum */
 	int errnum; /* why there is none */
 	int sealed; /* its copy in memory, or -1 */
-} self = { NULL, NULL, 0, 0, -1, 0, -1 };
+	unsigned *era; /* is zero in a forked copy; NULL: no such memory */
+	unsigned eras;
+} self = { NULL, NULL, 0, 0, -1, 0, -1, NULL, 0 };
 
 /* The child's own: how to tell what happens to it. */
 static struct {
@@ -298,6 +311,7 @@ static struct {
 /* in the order of a run */
 static const struct action *find_action(const char *);
 static void allow(void);
+static unsigned era(void);
 static int child_run(int *);
 static int child_refuse(const char *, int *);
 static int child_known(const struct gons__action *);
@@ -397,12 +411,12 @@ static int build_own(
 static int build_order(const struct gons_reexec *, char **);
 static int overridden(const struct gons_reexec *, const char *);
 static int spawn(struct gons_reexec *, struct launch *);
-static int child_exec(void *);
-static void child_signals(void);
-static void child_close(const struct launch *);
-static void close_between(unsigned, unsigned);
-static void close_listed(unsigned, unsigned);
-static void close_entries(int, unsigned, unsigned);
+static int child_exec(void *) BORROWED;
+static void child_signals(void) BORROWED;
+static void child_close(const struct launch *) BORROWED;
+static void close_between(unsigned, unsigned) BORROWED;
+static void close_listed(unsigned, unsigned) BORROWED;
+static void close_entries(int, unsigned, unsigned) BORROWED;
 static void close_launch(struct launch *, struct gons__action *);
 static int watch(struct gons_reexec *);
 static int watch_fd(struct gons_reexec *, enum source);
@@ -423,6 +437,7 @@ static void read_err(struct gons_reexec *);
 static void read_control(struct gons_reexec *);
 static void heed(struct gons_reexec *, const struct message *, size_t);
 static int is_prepared(const struct gons_reexec *);
+static int is_gone(const struct gons_reexec *);
 static void reap_prepared(struct gons_reexec *, int);
 static int kernel_status(const struct gons_reexec *, int *);
 static int not_taken(struct gons_reexec *);
@@ -430,14 +445,17 @@ static void take_again(struct gons_reexec *);
 static void close_channels(struct gons_reexec *);
 static void reap(struct gons_reexec *);
 static void look_at_clock(struct gons_reexec *);
+static int hurry(struct gons_reexec *);
 static void stop(struct gons_reexec *, enum cause);
 static void send_kill(struct gons_reexec *);
+static int may_be_supervised(const struct gons_reexec *);
 static void kill_child(struct gons_reexec *);
 static int send_signal(const struct gons_reexec *, int);
 static int over(const struct gons_reexec *);
 static void finish(struct gons_reexec *);
 static void judge(struct gons_reexec *);
 static void judge_start(struct gons_reexec *);
+static int told_errno(int);
 static void judge_status(struct gons_reexec *);
 static int bad_end(const struct gons_reexec *, char *, size_t);
 static int reply_is_whole(const struct gons_reexec *);
@@ -531,10 +549,33 @@ allow(void)
 	if (self.exe == -1 && errno == EACCES)
 		self.exe = high(open("/proc/self/exe", O_PATH | O_CLOEXEC));
 	self.errnum = errno;
+	self.era = mmap(NULL, sizeof(*self.era), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (self.era == MAP_FAILED ||
+	    madvise(self.era, sizeof(*self.era), MADV_WIPEONFORK) == -1)
+		self.era = NULL;
 	free(self.argv0);
 	self.argv0 = strdup(
 	    program_invocation_name != NULL ? program_invocation_name : "");
 	self.allowed = self.argv0 != NULL;
+}
+
+/*
+ * A number that this process has and no forked copy of it; in a pid namespace
+ * of its own a copy may have the same process number.
+ */
+static unsigned
+era(void)
+{
+	unsigned none = 0, *e = self.era;
+
+	if (e == NULL)
+		return (unsigned)getpid();
+	if (__atomic_load_n(e, __ATOMIC_ACQUIRE) == 0)
+		(void)__atomic_compare_exchange_n(e, &none,
+		    __atomic_add_fetch(&self.eras, 1, __ATOMIC_ACQ_REL), 0,
+		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(e, __ATOMIC_ACQUIRE);
 }
 
 /* Returns 1, for gons_reexec_runaction(). */
@@ -1277,8 +1318,9 @@ receive(int sock, void *buf, size_t size, int *fds, size_t n)
 	iov.iov_len = size;
 	msg.msg_iov = &iov;
 	msg.msg_iovlen = 1;
+	/* not CMSG_SPACE: the padding has room for one more */
 	msg.msg_control = n > 0 ? &rights : NULL;
-	msg.msg_controllen = n > 0 ? CMSG_SPACE(n * sizeof(int)) : 0;
+	msg.msg_controllen = n > 0 ? CMSG_LEN(n * sizeof(int)) : 0;
 	r = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	for (i = 0; i < n; i++)
 		fds[i] = -1;
@@ -1387,7 +1429,7 @@ gons_reexec_free(struct gons_reexec *req)
 
 	if (req == NULL)
 		return;
-	if (req->state == RUNNING && req->owner == getpid()) {
+	if (req->state == RUNNING && req->owner == era()) {
 		stop(req, BY_KILL);
 		(void)gons_reexec_wait(req);
 	}
@@ -1757,7 +1799,7 @@ begin(struct gons_reexec *req)
 	if (req->cov != NULL)
 		gons__cov_started(req->cov);
 	req->state = RUNNING;
-	req->owner = getpid();
+	req->owner = era();
 	return 0;
 }
 
@@ -1766,31 +1808,43 @@ begin_fresh(struct gons_reexec *req, struct launch *launch)
 {
 	int errnum;
 
-	gons__cov_env(req->cov, launch->envp);
-	errnum = spawn(req, launch);
-	if (errnum != 0 || (errnum = watch(req)) == 0)
+	if ((errnum = watch(req)) != 0)
 		return errnum;
-	(void)send_signal(req, SIGKILL);
-	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
-		continue;
-	return errnum;
+	gons__cov_env(req->cov, launch->envp);
+	if ((errnum = spawn(req, launch)) != 0)
+		return errnum;
+	/* What cannot be watched has to be looked at now and then. */
+	if (req->fd[SRC_PIDFD] != -1 && watch_fd(req, SRC_PIDFD) != 0)
+		close_fd(&req->fd[SRC_PIDFD]);
+	(void)set_timer(req);
+	return 0;
 }
 
 /* The spare is woken first, and watched while it wakes up. */
 static int
 begin_prepared(struct gons_reexec *req, struct launch *launch)
 {
+	static const enum source spare[] = { SRC_PIDFD, SRC_CONTROL, SRC_OUT,
+		SRC_ERR };
 	int errnum;
+	size_t i;
 
+	if ((errnum = watch(req)) != 0)
+		return errnum;
 	req->taken_at = now() + HANDOVER_TIME;
 	(void)pthread_mutex_lock(&prepared.lock);
 	errnum = hand_over(req, launch);
 	(void)pthread_mutex_unlock(&prepared.lock);
-	if (errnum != 0 || (errnum = watch(req)) == 0) {
-		req->reached = errnum == 0;
+	if (errnum != 0)
 		return errnum;
-	}
-	(void)send_signal(req, SIGKILL);
+	for (i = 0; i < sizeof(spare) / sizeof(*spare) && errnum == 0; i++)
+		if (req->fd[spare[i]] != -1 &&
+		    (errnum = watch_fd(req, spare[i])) == EEXIST)
+			errnum = 0;
+	if (errnum != 0)
+		(void)send_signal(req, SIGKILL);
+	req->reached = 1;
+	(void)set_timer(req);
 	return errnum;
 }
 
@@ -2145,8 +2199,11 @@ prepared_await(struct gons_reexec *req)
 	} else if (n != (size_t)-1) {
 		errnum = message.kind == MSG_PREPARED && prepared.pidfd != -1
 			     ? 0
-			     : message.value;
+			 : message.value > 0 ? message.value
+					     : EMFILE;
 	}
+	if (errnum != 0)
+		close_fd(&prepared.pidfd);
 	prepared.pidfd = high(prepared.pidfd);
 	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
 		continue;
@@ -2160,8 +2217,7 @@ drain(int *fd)
 	char dropped[CHUNK];
 	ssize_t n;
 
-	while ((n = read(*fd, dropped, sizeof(dropped))) > 0)
-		continue;
+	n = read(*fd, dropped, sizeof(dropped));
 	if (n == 0)
 		*fd = -1;
 }
@@ -2770,6 +2826,10 @@ close_launch(struct launch *launch, struct gons__action *what)
 	free(launch->fds);
 }
 
+/*
+ * All that can fail happens before there is a child: once it runs, the lack of
+ * a descriptor must not take away what its end depends on.
+ */
 static int
 watch(struct gons_reexec *req)
 {
@@ -2778,13 +2838,21 @@ watch(struct gons_reexec *req)
 	if (req->epoll == -1 &&
 	    (req->epoll = high(epoll_create1(EPOLL_CLOEXEC))) == -1)
 		return errno;
+	if (req->fd[SRC_TIMER] == -1 && !req->waiting) {
+		req->fd[SRC_TIMER] = high(timerfd_create(
+		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+		if (req->fd[SRC_TIMER] == -1)
+			return errno;
+		if ((errnum = watch_fd(req, SRC_TIMER)) != 0)
+			return errnum;
+	}
 	for (i = 0; i < NSRCS; i++)
 		if (req->fd[i] != -1 && i != SRC_TIMER &&
 		    (errnum = watch_fd(req, (enum source)i)) != 0)
 			return errnum;
 	if (req->timeout != -1 && !req->again)
 		req->timeout_at = now() + req->timeout;
-	return set_timer(req);
+	return 0;
 }
 
 static int
@@ -2820,8 +2888,7 @@ gons_reexec_wait(struct gons_reexec *req)
 		ms = -1;
 		if ((at = next_time(req)) != -1)
 			ms = at <= now() ? 0 : (int)(at - now());
-		if (poll(&p, 1, ms) == -1 && errno != EINTR && errno != EAGAIN)
-			return -1;
+		(void)poll(&p, 1, ms); /* the next step knows more */
 	}
 	return r == 1 ? 0 : -1;
 }
@@ -2832,7 +2899,7 @@ gons_reexec_step(struct gons_reexec *req)
 	struct epoll_event event[NSRCS];
 	int n;
 
-	if (req->state == RUNNING && req->owner != getpid()) {
+	if (req->state == RUNNING && req->owner != era()) {
 		errno = ECHILD;
 		return -1;
 	}
@@ -2859,7 +2926,7 @@ gons_reexec_kill(struct gons_reexec *req)
 		errno = ESRCH;
 		return -1;
 	}
-	if (req->owner != getpid()) {
+	if (req->owner != era()) {
 		errno = ECHILD;
 		return -1;
 	}
@@ -2885,6 +2952,8 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 		req->timer_at = -1;
 	if (is_prepared(req)) {
 		read_control(req);
+		if (req->reaped && is_gone(req))
+			ready |= 1u << SRC_PIDFD;
 		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
 		if (!req->ended && not_taken(req))
 			take_again(req);
@@ -2899,11 +2968,13 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 		read_err(req);
 	if ((ready & 1u << SRC_OUT) != 0)
 		read_out(req);
-	look_at_clock(req);
-	if (over(req))
-		finish(req);
-	else
-		(void)set_timer(req);
+	do {
+		look_at_clock(req);
+		if (over(req)) {
+			finish(req);
+			return;
+		}
+	} while (set_timer(req) != 0 && hurry(req));
 }
 
 static void
@@ -3129,6 +3200,17 @@ is_prepared(const struct gons_reexec *req)
 	return (req->flags & GONS_REEXEC_PREPARED) != 0;
 }
 
+/* Who says that it has ended may still be running. */
+static int
+is_gone(const struct gons_reexec *req)
+{
+	struct pollfd p;
+
+	p.fd = req->fd[SRC_PIDFD];
+	p.events = POLLIN;
+	return poll(&p, 1, 0) == 1;
+}
+
 /*
  * A prepared child's status is told by the kernel when the child has been
  * reaped, which may be an instant after its end, or by its parent.
@@ -3260,15 +3342,17 @@ static void
 reap(struct gons_reexec *req)
 {
 	siginfo_t info;
-	int r;
+	int pidfd = req->fd[SRC_PIDFD], r;
 
 	if (req->ended)
 		return;
 	info.si_pid = 0;
-	r = (int)syscall(SYS_waitid,
-	    req->fd[SRC_PIDFD] != -1 ? ID_PIDFD : (int)P_PID,
-	    req->fd[SRC_PIDFD] != -1 ? req->fd[SRC_PIDFD] : req->pid, &info,
-	    WEXITED | WNOHANG, NULL);
+	r = (int)syscall(SYS_waitid, pidfd != -1 ? ID_PIDFD : (int)P_PID,
+	    pidfd != -1 ? pidfd : req->pid, &info, WEXITED | WNOHANG, NULL);
+	if (r == -1 && errno == EINVAL && pidfd != -1) {
+		unwatch(req, SRC_PIDFD); /* before Linux 5.4 */
+		return;
+	}
 	if (r == -1 && errno == EINTR)
 		return;
 	if (r == 0 && info.si_pid == 0)
@@ -3299,12 +3383,36 @@ look_at_clock(struct gons_reexec *req)
 	t = now();
 	if (req->stop_at != -1 && t >= req->stop_at) {
 		req->stop_at = -1;
-		kill_child(req);
+		if (req->asked)
+			kill_child(req);
+		else
+			send_kill(req);
 	}
 	if (req->timeout_at != -1 && t >= req->timeout_at)
 		stop(req, req->finished ? BY_GRACE : BY_TIMEOUT);
 	if (req->grace_at != -1 && t >= req->grace_at)
 		stop(req, BY_GRACE);
+}
+
+/*
+ * Without a timer nobody would wake whoever waits: no more time is given.
+ * Returns 0 when there is none to take.
+ */
+static int
+hurry(struct gons_reexec *req)
+{
+	int64_t t = now();
+	int taken = 0;
+
+	if (req->stop_at > t) {
+		req->stop_at = t;
+		taken = 1;
+	}
+	if (req->grace_at > t) {
+		req->grace_at = t;
+		taken = 1;
+	}
+	return taken;
 }
 
 /*
@@ -3336,14 +3444,9 @@ static void
 send_kill(struct gons_reexec *req)
 {
 	struct message message;
-	int i, supervised = req->supervised || req->target != -1 ||
-			    (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0;
-	unsigned u;
+	int i;
 
-	for (u = 0; u < req->nrefs; u++)
-		if (req->ref[u].type == GONS_PID)
-			supervised = 1;
-	if (req->fd[SRC_CONTROL] == -1 || !supervised) {
+	if (req->fd[SRC_CONTROL] == -1 || !may_be_supervised(req)) {
 		kill_child(req);
 		return;
 	}
@@ -3355,7 +3458,25 @@ send_kill(struct gons_reexec *req)
 		    errno != EINTR)
 			break;
 	(void)send_signal(req, SIGCONT);
-	req->stop_at = now() + STOP_TIME;
+	req->asked = 1;
+	req->stop_at = now() + (req->supervised ? SUPERVISOR_TIME : STOP_TIME);
+}
+
+/* It is, or it has yet to tell and may be soon. */
+static int
+may_be_supervised(const struct gons_reexec *req)
+{
+	unsigned i;
+
+	if (req->supervised || (req->reached && !is_prepared(req)))
+		return req->supervised;
+	if (req->target != -1 ||
+	    (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0)
+		return 1;
+	for (i = 0; i < req->nrefs; i++)
+		if (req->ref[i].type == GONS_PID)
+			return 1;
+	return 0;
 }
 
 /*
@@ -3373,12 +3494,16 @@ kill_child(struct gons_reexec *req)
 static int
 send_signal(const struct gons_reexec *req, int signo)
 {
-	if (req->fd[SRC_PIDFD] != -1)
-		return (int)syscall(
-		    SYS_pidfd_send_signal, req->fd[SRC_PIDFD], signo, NULL, 0);
+	if (req->fd[SRC_PIDFD] != -1 &&
+	    (syscall(SYS_pidfd_send_signal, req->fd[SRC_PIDFD], signo, NULL,
+		 0) == 0 ||
+		errno == ESRCH))
+		return 0;
+	/* Filters of system calls that do not know it say this and that. */
 	if (req->pid > 0)
 		return kill(req->pid, signo);
-	errno = ESRCH;
+	if (req->fd[SRC_PIDFD] == -1)
+		errno = ESRCH;
 	return -1;
 }
 
@@ -3470,6 +3595,7 @@ static void
 judge_start(struct gons_reexec *req)
 {
 	const struct message *message = &req->start;
+	int errnum = told_errno(message->value);
 	char text[4 * sizeof(message->error.what) + 512];
 	const char *why;
 
@@ -3485,26 +3611,32 @@ judge_start(struct gons_reexec *req)
 		    "gons_reexec_check()");
 		break;
 	case MSG_LOST:
-		say(req, GONS_FAIL_START, message->value,
+		say(req, GONS_FAIL_START, errnum,
 		    "the prepared process did not take it: %s",
-		    strerror(message->value));
+		    strerror(errnum));
 		break;
 	case MSG_FORK:
-		say(req, GONS_FAIL_START, message->value,
+		say(req, GONS_FAIL_START, errnum,
 		    "no process can be made in the pid namespace: %s%s",
-		    strerror(message->value),
-		    message->value == ENOMEM
+		    strerror(errnum),
+		    errnum == ENOMEM
 			? " (its init process has ended, or memory is short)"
 			: "");
 		break;
 	default:
 		(void)gons_error_format(&message->error, text, sizeof(text));
 		why = gons__after(text, "gons: ");
-		say(req, GONS_FAIL_START,
-		    message->error.errnum > 0 ? message->error.errnum : EPROTO,
+		say(req, GONS_FAIL_START, told_errno(message->error.errnum),
 		    "start-up failed: %s", why != NULL ? why : text);
 		break;
 	}
+}
+
+/* An errno value that a child has told. */
+static int
+told_errno(int errnum)
+{
+	return errnum > 0 && errnum < ERRNO_MAX ? errnum : EPROTO;
 }
 
 static void
@@ -3698,7 +3830,7 @@ forget(struct gons_reexec *req)
 	req->state = IDLE;
 	req->cause = BY_NOBODY;
 	req->timeout_at = req->grace_at = req->stop_at = req->timer_at = -1;
-	req->killed = req->reached = req->supervised = 0;
+	req->asked = req->killed = req->reached = req->supervised = 0;
 	req->ended = req->told = req->finished = 0;
 	req->rejected = req->accepted = req->startup = 0;
 	req->retried = req->untaken = req->again = 0;
@@ -3784,18 +3916,9 @@ set_timer(struct gons_reexec *req)
 {
 	struct itimerspec when;
 	int64_t at = next_time(req);
-	int errnum;
 
 	if (at == -1 || at == req->timer_at || req->waiting)
 		return 0;
-	if (req->fd[SRC_TIMER] == -1) {
-		req->fd[SRC_TIMER] = high(timerfd_create(
-		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-		if (req->fd[SRC_TIMER] == -1)
-			return errno;
-		if ((errnum = watch_fd(req, SRC_TIMER)) != 0)
-			return errnum;
-	}
 	memset(&when, 0, sizeof(when));
 	when.it_value.tv_sec = (time_t)(at / 1000);
 	when.it_value.tv_nsec = (long)(at % 1000) * 1000000 + 1;

@@ -27,7 +27,7 @@
 
 /*
  * A sanitizer's run time is not ready either when .preinit_array is run, and
- * instrumented code cannot do without: then it is a late constructor's work.
+ * instrumented code cannot do without: then it is the constructor's work.
  */
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED
@@ -37,11 +37,8 @@
 #endif
 #endif
 
-#ifdef SANITIZED
-#define CONSTRUCTOR __attribute__((constructor))
-#else
+/* Before the program's own, one of which may call gons_reexec_check(). */
 #define CONSTRUCTOR __attribute__((constructor(101)))
-#endif
 
 /* Left behind in the place of the variables, see consume(). */
 #define MARK_KEY ((char *)1) /* AT_IGNORE */

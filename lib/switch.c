@@ -946,7 +946,7 @@ pid_of(int pidfd)
 		    (end = gons__after(p, "Pid:\t")) == NULL)
 			continue;
 		errno = *end == '-' ? ESRCH : ENOENT;
-		for (; *end >= '0' && *end <= '9'; end++)
+		for (; *end >= '0' && *end <= '9' && pid < INT_MAX / 10; end++)
 			pid = pid * 10 + (*end - '0');
 		break;
 	}

@@ -212,6 +212,11 @@ print_signals(void)
 
 	for (i = 0; i < NELEM(names); i++) {
 		rx_proc("/proc/self/status", names[i], buf, sizeof(buf));
+#ifdef __SANITIZE_THREAD__
+		/* its run time catches signals of its own */
+		if (strcmp(names[i], "SigCgt") == 0)
+			memset(buf, '0', strlen(buf));
+#endif
 		printf("%s %s\n", names[i], buf);
 	}
 	return 0;

@@ -19,6 +19,10 @@ TESTENV=	GONS_TEST_SRC=${SRCTOP} GONS_TEST_OBJ=${OBJTOP} \
 		GONS_TEST_CC=${CC:Q} CC=${CC:Q} CFLAGS=${CFLAGS:Q} CPPFLAGS=${CPPFLAGS:Q} \
 		LDFLAGS=${LDFLAGS:Q}
 .if ${SANITIZE} != "no"
-# libatf-c leaks; programs of our own look for leaks by themselves.
-TESTENV+=	ASAN_OPTIONS=$${ASAN_OPTIONS:-detect_leaks=0}
+# Tests crash children on purpose, ask for more memory than there is, and fork
+# while they have threads.  libatf-c leaks: see leak_test.sh.
+SANOPTIONS=	handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_abort=0:handle_sigill=0:allocator_may_return_null=1
+TESTENV+=	ASAN_OPTIONS=detect_leaks=0:${SANOPTIONS}:$${ASAN_OPTIONS-} \
+		TSAN_OPTIONS=die_after_fork=0:${SANOPTIONS}:$${TSAN_OPTIONS-} \
+		UBSAN_OPTIONS=print_stacktrace=1:$${UBSAN_OPTIONS-}
 .endif
