@@ -93,9 +93,11 @@ race_preload_body()
 	links gcc -shared -fPIC -pthread -o libthread.so "$helpers/h_thread.c"
 	# The kernel does refuse it, or these tests would tell nothing.
 	links gcc -D_GNU_SOURCE -o app "$helpers/h_threaded.c" -L. -lthread
-	# To be refused for its threads it must be allowed apart from them.
+	atf_check -o inline:'setns EINVAL\n' "$target" user \
+	    sh -c './app /proc/$TARGET/ns/user'
+	# Others are asked for their privileges first.
 	[ "$(id -u)" -ne 0 ] || atf_check -o inline:'setns EINVAL\n' \
-	    "$target" mnt,user sh -c './app /proc/$TARGET/ns/mnt'
+	    "$target" mnt sh -c './app /proc/$TARGET/ns/mnt'
 	raced env LD_PRELOAD=libgons.so.0 ./app
 	raced env LD_PRELOAD="libgons.so.0 libthread.so" ./app
 	raced env LD_PRELOAD="libthread.so libgons.so.0" ./app
