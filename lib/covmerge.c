@@ -11,6 +11,10 @@
  * runtime only what happens to be in the program.
  */
 
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64 /* locks of open files need it */
+#endif
+
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -2036,7 +2040,8 @@ gons_covmerge(
 	mode_t type;
 	int error;
 
-	st = st != NULL ? st : &own;
+	if (st == NULL)
+		st = &own;
 	memset(st, 0, sizeof(*st));
 	st->offset = -1;
 	if (dst == NULL || (src == NULL && n != 0)) {
@@ -2352,12 +2357,12 @@ areas_new(void)
 
 	adds = 0;
 	(void)dl_iterate_phdr(module_adds, &adds);
-	if (adds != 0 && __atomic_load_n(&none, __ATOMIC_RELAXED) == adds)
+	if (__atomic_load_n(&none, __ATOMIC_RELAXED) == adds + 1)
 		return (NULL);
 	areas = NULL;
 	(void)dl_iterate_phdr(module_list, &areas);
 	if (areas == NULL) {
-		__atomic_store_n(&none, adds, __ATOMIC_RELAXED);
+		__atomic_store_n(&none, adds + 1, __ATOMIC_RELAXED);
 		return (NULL);
 	}
 	at = sizeof(*areas) + areas->n * sizeof(areas->area[0]) + 65536;

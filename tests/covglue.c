@@ -153,7 +153,7 @@ start(char *argv[], const int fd[2], struct gons__cov *cov)
 	int i, n;
 
 	(void)snprintf(entry, sizeof(entry), "COVGLUE_FD=%d,%d", fd[0], fd[1]);
-	for (n = 0; environ[n] != NULL && n < 250; n++)
+	for (n = 0; n < 250 && environ[n] != NULL; n++)
 		envp[n] = environ[n];
 	envp[n++] = entry;
 	envp[n] = NULL;

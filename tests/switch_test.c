@@ -1252,6 +1252,13 @@ ATF_TC_BODY(target_denied, tc)
 	run_env(r, "gons_order=net");
 	FAILS(r, GONS_STAGE_JOIN, EPERM, -1, GONS_HINT_SELF,
 	    "(no CAP_SYS_ADMIN in the own user namespace)");
+	/* entering the user namespace would do for net, but not for uts */
+	r = run_new();
+	r->as_nobody = 1;
+	run_env(r, "gons_target=%d", (int)t.pid);
+	run_env(r, "gons_order=user,net,uts");
+	FAILS(r, GONS_STAGE_JOIN, EPERM, -1, GONS_HINT_OWNER,
+	    "owns its uts namespace)");
 	fd = pidfd_of(t.pid);
 	/* a neighbour: nobody tells why, so neither do we */
 	sandbox(0);
