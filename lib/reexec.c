@@ -2564,7 +2564,9 @@ close_launch(struct launch *launch, struct gons__action *what)
 
 /*
  * All that can fail happens before there is a child: once it runs, the lack of
- * a descriptor must not take away what its end depends on.
+ * a descriptor must not take away what its end depends on.  What a child says
+ * of itself can wait until it is needed, and does not wake the parent; unless
+ * it is prepared, for who it is comes that way.
  */
 static int
 watch(struct gons_reexec *req)
@@ -2581,6 +2583,7 @@ watch(struct gons_reexec *req)
 	}
 	for (i = 0; i < NSRCS; i++)
 		if (req->fd[i] != -1 && i != SRC_TIMER &&
+		    (i != SRC_CONTROL || is_prepared(req)) &&
 		    (errnum = watch_fd(req, (enum source)i)) != 0)
 			return errnum;
 	if (req->timeout != -1 && !req->retried)
@@ -3100,6 +3103,8 @@ stop(struct gons_reexec *req, enum cause cause)
 	req->cause = cause;
 	if (req->ended || req->exited || req->killed)
 		return;
+	if (!is_prepared(req))
+		read_control(req); /* is it supervised? */
 	if (cause == BY_GRACE && req->cov != NULL) {
 		(void)send_signal(req, SIGTERM);
 		req->stop_at = now() + STOP_TIME;
