@@ -215,7 +215,7 @@ struct gons_reexec {
 	int64_t taken_at; /* a spare has taken it by then; later: */
 	int retried; /* the prepared process has been replaced for it */
 	int untaken; /* the spare has ended without reading it */
-	int again; /* it has been handed over a second time */
+	int again; /* how often it has been handed over another time */
 	int exited; /* a prepared child has, its status is to come: */
 	int kernel_tells; /* from the kernel, or */
 	int reaped, reaped_status; /* from the prepared process */
@@ -3291,8 +3291,8 @@ not_taken(struct gons_reexec *req)
 }
 
 /*
- * The request goes to another prepared process, once; unless it is not wanted
- * any more.
+ * The request goes to another spare, which may have shared the fate of the
+ * first, or to another prepared process; unless it is not wanted any more.
  */
 static void
 take_again(struct gons_reexec *req)
@@ -3310,8 +3310,8 @@ take_again(struct gons_reexec *req)
 	gons__cov_collect(req->cov);
 	req->cov = NULL;
 	req->untaken = req->exited = 0;
-	if (req->cause == BY_NOBODY && !req->again) {
-		req->again = 1;
+	if (req->cause == BY_NOBODY && req->again < 2 * SPARES) {
+		req->again++;
 		req->finished = 0;
 		req->grace_at = -1;
 		if ((errnum = begin(req)) == 0)
