@@ -215,7 +215,7 @@ struct gons_reexec {
 	int64_t taken_at; /* a spare has taken it by then; later: */
 	int retried; /* the prepared process has been replaced for it */
 	int untaken; /* the spare has ended without reading it */
-	int again; /* it has been handed over a second time */
+	int again; /* how often it has been handed over another time */
 	int exited; /* a prepared child has, its status is to come: */
 	int kernel_tells; /* from the kernel, or */
 	int reaped, reaped_status; /* from the prepared process */
@@ -2828,7 +2828,9 @@ close_launch(struct launch *launch, struct gons__action *what)
 
 /*
  * All that can fail happens before there is a child: once it runs, the lack of
- * a descriptor must not take away what its end depends on.
+ * a descriptor must not take away what its end depends on.  What a child says
+ * of itself can wait until it is needed, and does not wake the parent; unless
+ * it is prepared, for who it is comes that way.
  */
 static int
 watch(struct gons_reexec *req)
@@ -2848,6 +2850,7 @@ watch(struct gons_reexec *req)
 	}
 	for (i = 0; i < NSRCS; i++)
 		if (req->fd[i] != -1 && i != SRC_TIMER &&
+		    (i != SRC_CONTROL || is_prepared(req)) &&
 		    (errnum = watch_fd(req, (enum source)i)) != 0)
 			return errnum;
 	if (req->timeout != -1 && !req->again)
@@ -3291,8 +3294,8 @@ not_taken(struct gons_reexec *req)
 }
 
 /*
- * The request goes to another prepared process, once; unless it is not wanted
- * any more.
+ * The request goes to another spare, which may have shared the fate of the
+ * first, or to another prepared process; unless it is not wanted any more.
  */
 static void
 take_again(struct gons_reexec *req)
@@ -3310,8 +3313,8 @@ take_again(struct gons_reexec *req)
 	gons__cov_collect(req->cov);
 	req->cov = NULL;
 	req->untaken = req->exited = 0;
-	if (req->cause == BY_NOBODY && !req->again) {
-		req->again = 1;
+	if (req->cause == BY_NOBODY && req->again < 2 * SPARES) {
+		req->again++;
 		req->finished = 0;
 		req->grace_at = -1;
 		if ((errnum = begin(req)) == 0)
@@ -3427,6 +3430,8 @@ stop(struct gons_reexec *req, enum cause cause)
 	req->cause = cause;
 	if (req->ended || req->exited || req->killed)
 		return;
+	if (!is_prepared(req))
+		read_control(req); /* is it supervised? */
 	if (cause == BY_GRACE && req->cov != NULL) {
 		(void)send_signal(req, SIGTERM);
 		req->stop_at = now() + STOP_TIME;
