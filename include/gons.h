@@ -36,7 +36,7 @@ enum gons_type {
 	GONS_UTS
 };
 
-#define GONS_NTYPES 8	 /* types in use */
+#define GONS_NTYPES 8 /* types in use */
 #define GONS_MAXTYPES 16 /* room in the structures, for types to come */
 #define GONS_BIT(type) (1u << (type))
 
@@ -53,10 +53,10 @@ int gons_type_find(const char *name);
  */
 struct gons_env {
 	const char *path[GONS_MAXTYPES]; /* gons_TYPE: path or "fd:N" */
-	const char *order;		 /* gons_order */
-	const char *target;		 /* gons_target: PID or "fd:N" */
-	const char *onerror;		 /* gons_onerror */
-	const char *action;		 /* gons_reexec_action */
+	const char *order; /* gons_order */
+	const char *target; /* gons_target: PID or "fd:N" */
+	const char *onerror; /* gons_onerror */
+	const char *action; /* gons_reexec_action */
 	const void *reserved[4];
 };
 
@@ -74,44 +74,44 @@ int gons_envparse(char *const envp[], struct gons_env *env);
  */
 enum gons_stage {
 	GONS_STAGE_ORDER = 1, /* the variables contradict themselves */
-	GONS_STAGE_OPEN,      /* a reference could not be opened */
-	GONS_STAGE_JOIN,      /* the kernel refused to join */
-	GONS_STAGE_SECURE     /* secure-execution mode: nothing is joined */
+	GONS_STAGE_OPEN, /* a reference could not be opened */
+	GONS_STAGE_JOIN, /* the kernel refused to join */
+	GONS_STAGE_SECURE /* secure-execution mode: nothing is joined */
 };
 
 enum gons_hint {
 	GONS_HINT_NONE,
 	/* with GONS_STAGE_ORDER: what is wrong */
-	GONS_HINT_UNKNOWN,   /* no such type: what holds its name */
+	GONS_HINT_UNKNOWN, /* no such type: what holds its name */
 	GONS_HINT_DUPLICATE, /* a type is named twice */
-	GONS_HINT_MISSING,   /* a type is set, but not in the order */
-	GONS_HINT_ONERROR,   /* gons_onerror is something else than "exit" */
-	GONS_HINT_TARGETED,  /* a type is set and gons_target is too */
-	GONS_HINT_EARLY,     /* "!" in the order, with gons_target */
-	GONS_HINT_AUTO,	     /* "auto" in the order, with gons_target */
-	GONS_HINT_STRUCT,    /* a struct gons_order that makes no sense */
+	GONS_HINT_MISSING, /* a type is set, but not in the order */
+	GONS_HINT_ONERROR, /* gons_onerror is something else than "exit" */
+	GONS_HINT_TARGETED, /* a type is set and gons_target is too */
+	GONS_HINT_EARLY, /* "!" in the order, with gons_target */
+	GONS_HINT_AUTO, /* "auto" in the order, with gons_target */
+	GONS_HINT_STRUCT, /* a struct gons_order that makes no sense */
 	/* with the other stages: why */
 	GONS_HINT_OTHERTYPE, /* it is a namespace of the type in value */
-	GONS_HINT_NOTNS,     /* it is no namespace */
-	GONS_HINT_NOTPIDFD,  /* it refers to no process */
-	GONS_HINT_THREADS,   /* the process has value threads; 0: several */
-	GONS_HINT_OWNER,     /* no CAP_SYS_ADMIN in the owning user namespace */
-	GONS_HINT_SELF,	     /* no CAP_SYS_ADMIN in the own user namespace */
-	GONS_HINT_CHROOT,    /* no CAP_SYS_CHROOT in the own user namespace */
-	GONS_HINT_SAME,	     /* already in that user namespace */
-	GONS_HINT_NOTBELOW,  /* pid namespace neither the own nor below it */
-	GONS_HINT_LIMIT,     /* value: the limit in /proc/sys/user */
-	GONS_HINT_KERNEL,    /* the kernel is too old for it */
-	GONS_HINT_PROC,	     /* no way to compare namespaces without /proc */
-	GONS_HINT_INIT	     /* the pid namespace's init process has ended */
+	GONS_HINT_NOTNS, /* it is no namespace */
+	GONS_HINT_NOTPIDFD, /* it refers to no process */
+	GONS_HINT_THREADS, /* the process has value threads; 0: several */
+	GONS_HINT_OWNER, /* no CAP_SYS_ADMIN in the owning user namespace */
+	GONS_HINT_SELF, /* no CAP_SYS_ADMIN in the own user namespace */
+	GONS_HINT_CHROOT, /* no CAP_SYS_CHROOT in the own user namespace */
+	GONS_HINT_SAME, /* already in that user namespace */
+	GONS_HINT_NOTBELOW, /* pid namespace neither the own nor below it */
+	GONS_HINT_LIMIT, /* value: the limit in /proc/sys/user */
+	GONS_HINT_KERNEL, /* the kernel is too old for it */
+	GONS_HINT_PROC, /* no way to compare namespaces without /proc */
+	GONS_HINT_INIT /* the pid namespace's init process has ended */
 };
 
 struct gons_error {
-	int stage;	 /* enum gons_stage */
-	int errnum;	 /* an errno value */
-	int type;	 /* enum gons_type, or -1: none in particular */
-	int hint;	 /* enum gons_hint */
-	int64_t value;	 /* the number that the hint speaks of */
+	int stage; /* enum gons_stage */
+	int errnum; /* an errno value */
+	int type; /* enum gons_type, or -1: none in particular */
+	int hint; /* enum gons_hint */
+	int64_t value; /* the number that the hint speaks of */
 	uint32_t joined; /* GONS_BIT of each type joined before the failure */
 	uint32_t reserved[9];
 	char what[4096]; /* the reference, or the offending text */
@@ -128,12 +128,12 @@ int gons_error_format(const struct gons_error *error, char *buf, size_t len);
  * In which order to join.
  */
 struct gons_step {
-	int type;  /* enum gons_type */
+	int type; /* enum gons_type */
 	int early; /* open its reference before the first join ("!") */
 };
 
 struct gons_order {
-	int automatic;	 /* "auto": find the order that works */
+	int automatic; /* "auto": find the order that works */
 	unsigned nsteps; /* steps in use */
 	struct gons_step step[GONS_MAXTYPES];
 	uint32_t reserved[6];
@@ -164,7 +164,7 @@ int gons_switch(const struct gons_env *env, const struct gons_order *order,
  * The outcome of start-up, which happened before main().  Constant from then
  * on, never freed; safe in any thread.
  */
-const char *gons_status(void);			    /* NULL: no error */
+const char *gons_status(void); /* NULL: no error */
 const struct gons_error *gons_status_error(void); /* NULL: no error */
 unsigned gons_status_joined(void); /* GONS_BIT of each type joined */
 
@@ -221,8 +221,9 @@ void *gons_reexec_data(const struct gons_reexec *req);
 
 /*
  * Who tells when the result is complete, if that is before the end of file.
- * fn gets each new piece of the result once, and returns 1 when it is
- * complete, 0 when it is not, -1 when it never will be.
+ * fn gets each new piece of the result once, and len 0 when no more will come;
+ * it returns 1 when the result is complete, 0 when it is not, -1 when it never
+ * will be.
  */
 int gons_reexec_setcomplete(struct gons_reexec *req,
     int (*fn)(void *state, const void *more, size_t len), void *state);
@@ -240,11 +241,11 @@ int gons_reexec_settimeout(struct gons_reexec *req, int ms);
 /* Bytes that a result may have; default 64 MiB. */
 int gons_reexec_setmaxresult(struct gons_reexec *req, size_t bytes);
 
-#define GONS_REEXEC_STDERR_PASS 0x1u	 /* stderr: the parent's own */
-#define GONS_REEXEC_REPLY 0x2u		 /* result: gons_reexec_reply() */
-#define GONS_REEXEC_SEALED 0x4u		 /* run a copy in memory */
+#define GONS_REEXEC_STDERR_PASS 0x1u /* stderr: the parent's own */
+#define GONS_REEXEC_REPLY 0x2u /* result: gons_reexec_reply() */
+#define GONS_REEXEC_SEALED 0x4u /* run a copy in memory */
 #define GONS_REEXEC_DIE_WITH_PARENT 0x8u /* kill it when the host ends */
-#define GONS_REEXEC_PREPARED 0x10u	 /* gons_reexec_prepare() */
+#define GONS_REEXEC_PREPARED 0x10u /* gons_reexec_prepare() */
 
 /* Replaces the flags.  EINVAL: unknown ones. */
 int gons_reexec_setflags(struct gons_reexec *req, unsigned flags);
@@ -271,14 +272,14 @@ int gons_reexec_status(const struct gons_reexec *req);
 
 enum gons_failure {
 	GONS_FAIL_NONE,
-	GONS_FAIL_START,   /* not started, or start-up failed in the child */
+	GONS_FAIL_START, /* not started, or start-up failed in the child */
 	GONS_FAIL_TIMEOUT, /* ETIMEDOUT */
-	GONS_FAIL_KILLED,  /* ECANCELED: gons_reexec_kill() */
-	GONS_FAIL_SIZE,	   /* EMSGSIZE: the result is too large */
-	GONS_FAIL_STDERR,  /* EIO: it wrote to stderr */
-	GONS_FAIL_RESULT,  /* EBADMSG: it does not decode, or no reply */
-	GONS_FAIL_SIGNAL,  /* EIO: it died of a signal */
-	GONS_FAIL_EXIT	   /* EIO: it exited with another value than 0 */
+	GONS_FAIL_KILLED, /* ECANCELED: gons_reexec_kill() */
+	GONS_FAIL_SIZE, /* EMSGSIZE: the result is too large */
+	GONS_FAIL_STDERR, /* EIO: it wrote to stderr */
+	GONS_FAIL_RESULT, /* EBADMSG: it does not decode, or no reply */
+	GONS_FAIL_SIGNAL, /* EIO: it died of a signal */
+	GONS_FAIL_EXIT /* EIO: it exited with another value than 0 */
 };
 
 int gons_reexec_failure(const struct gons_reexec *req);
@@ -301,11 +302,11 @@ int gons_reexec_prepare(void);
  * another build, of a kind that does not add; the destination is untouched.
  */
 struct gons_covstat {
-	uint64_t merged;  /* files merged */
+	uint64_t merged; /* files merged */
 	uint64_t skipped; /* sources that were missing or empty */
-	uint64_t stale;	  /* files of another build */
-	uint64_t failed;  /* files that could not be merged */
-	int64_t offset;	  /* where in the file: bytes, or -1 */
+	uint64_t stale; /* files of another build */
+	uint64_t failed; /* files that could not be merged */
+	int64_t offset; /* where in the file: bytes, or -1 */
 	uint64_t reserved[3];
 	char where[4096]; /* the file that failed */
 };

@@ -958,7 +958,8 @@ update_file(int fd, const struct buf *new, const struct buf *old)
 		error = errno;
 	if (error != 0) {
 		(void)write_all(fd, old->p, old->len, 0);
-		(void)ftruncate(fd, (off_t)old->len);
+		if (ftruncate(fd, (off_t)old->len) != 0)
+			return (error); /* nothing more can be done */
 	}
 	return (error);
 }
@@ -2976,6 +2977,16 @@ child_exit(void)
 	(void)umask(0);
 	(void)setenv("GCOV_PREFIX", ".", 1);
 	child_dump();
+}
+
+void
+gons__cov_drop(struct gons__cov *c)
+{
+	if (c == NULL)
+		return;
+	free(c->path);
+	c->path = NULL;
+	cov_free(c);
 }
 
 /*

@@ -1147,16 +1147,13 @@ find_top(const atf_tc_t *tc)
 {
 	const char *dir;
 
-#ifdef GONS_TOP
-	if (is_top(GONS_TOP, ""))
-		return;
-#endif
-	dir = getenv("GONS_TOP");
+	dir = getenv("GONS_TEST_SRC");
 	if (dir != NULL && is_top(dir, ""))
 		return;
 	dir = atf_tc_get_config_var_wd(tc, "srcdir", ".");
 	if (!is_top(dir, "/..") && !is_top(dir, "/../.."))
-		atf_tc_fail("no lib/covmerge.c above %s; set GONS_TOP", dir);
+		atf_tc_fail(
+		    "no lib/covmerge.c above %s; set GONS_TEST_SRC", dir);
 }
 
 /*

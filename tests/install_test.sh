@@ -1,0 +1,459 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2015,SC2046,SC2086,SC2119,SC2154
+#
+# What is installed where, that it goes away again, and what programs find
+# there.  Tarballs and packages are in package_test.
+
+# All is installed below this, in a directory for staging.
+prefix=/nowhere/gons
+
+# settled: the library is built as it is for others.
+settled()
+{
+	[ "${GONS_TEST_SANITIZE:-no}" = no ] ||
+	    atf_skip "the library is built with -fsanitize"
+	json=${GONS_TEST_JSON:-no}
+	[ "$json" = yes ] || json=no
+}
+
+# staged DIRECTORY TARGET...: what is tested, built already; many jobs at once.
+staged()
+{
+	staged_dir=$1
+	shift
+	build "${GONS_TEST_OBJ%"$GONS_TEST_SRC"}" -j16 CC="$own_cc" JSON=$json \
+	    PREFIX=$prefix DESTDIR="$staged_dir" "$@"
+}
+
+# tree DIRECTORY: what is in it: name, type or link, mode of files.
+tree()
+{
+	(cd "$1$prefix" 2>/dev/null &&
+	    find . -type l -printf '%P -> %l\n' -o -type f -printf '%P %m\n' -o \
+	    ! -type d -printf '%P ?\n') | LC_ALL=C sort
+}
+
+# pages LIBRARY: its pages, and a link for each other name.
+pages()
+{
+	for page in "$GONS_TEST_SRC"/man/*.3; do
+		[ -e "$page" ] || continue
+		name=${page##*/}
+		case $1:$name in
+		gons:gons_json*) continue ;;
+		gons_json:gons_json*) ;;
+		gons_json:*) continue ;;
+		esac
+		echo "share/man/man3/$name 644"
+		names "$page" | while read -r other; do
+			[ "$other.3" = "$name" ] ||
+			    echo "share/man/man3/$other.3 -> $name"
+		done
+	done
+}
+
+# names PAGE: those of its section NAME.
+names()
+{
+	sed -n '/^\.Sh NAME/,/^\.Nd/s/^\.Nm \([^ ]*\).*/\1/p' "$1"
+}
+
+# contract: what an installation consists of.
+contract()
+{
+	{
+		cat <<-END
+		include/gons.h 644
+		lib/gons/autostart.o 644
+		lib/gons/libgons.a 644
+		lib/libgons.a 644
+		lib/libgons.so 644
+		lib/libgons.so.0 -> libgons.so.0.0
+		lib/libgons.so.0.0 755
+		lib/pkgconfig/gons.pc 644
+		END
+		pages gons
+		if [ $json = yes ]; then
+			cat <<-END
+			include/gons_json.h 644
+			lib/libgons_json.a 644
+			lib/libgons_json.so -> libgons_json.so.0
+			lib/libgons_json.so.0 -> libgons_json.so.0.0
+			lib/libgons_json.so.0.0 755
+			lib/pkgconfig/gons-json.pc 644
+			END
+			pages gons_json
+		fi
+		for example in "$GONS_TEST_SRC"/examples/*.*; do
+			case $example in
+			*.c | *.cc | *.go | *.sh) ;;
+			*) continue ;;
+			esac
+			mode=644
+			[ "${example##*.}" != sh ] || mode=755
+			echo "share/examples/gons/${example##*/} $mode"
+		done
+	} | LC_ALL=C sort
+}
+
+atf_test_case files
+files_head()
+{
+	atf_set descr "what is installed, with which modes, and uninstalled"
+}
+files_body()
+{
+	settled
+	contract >expected
+	# All at once, by somebody whose own files are private.
+	(umask 077 && staged "$PWD/dest" install)
+	tree "$PWD/dest" >installed
+	atf_check -o file:expected cat installed
+	atf_check find dest -mindepth 1 -type d ! -perm 755
+	[ ! -e "$prefix" ] || atf_fail "installed into the system"
+	# Once more, over what is there.
+	staged "$PWD/dest" install
+	tree "$PWD/dest" >installed
+	atf_check -o file:expected cat installed
+
+	# Nothing knows where it was built or staged, or from what.
+	atf_check -s exit:1 grep -r -e "$PWD" -e "$GONS_TEST_SRC" dest
+	for name in libgons.so libgons.a; do
+		sed 's,/\*.*\*/ *,,' "dest$prefix/lib/$name"
+	done >scripts
+	atf_check -o file:scripts cat <<-END
+	INPUT($prefix/lib/gons/autostart.o $prefix/lib/libgons.so.0)
+	INPUT($prefix/lib/gons/autostart.o $prefix/lib/gons/libgons.a)
+	END
+
+	# What is not ours stays, and nothing else.
+	touch "dest$prefix/lib/other.so" "dest$prefix/lib/gons/other.o"
+	staged "$PWD/dest" uninstall
+	tree "$PWD/dest" >installed
+	atf_check -o inline:'lib/gons/other.o 644\nlib/other.so 644\n' \
+	    cat installed
+	rm "dest$prefix/lib/other.so" "dest$prefix/lib/gons/other.o"
+	staged "$PWD/dest" install
+	staged "$PWD/dest" uninstall
+	atf_check find dest ! -type d
+	atf_check find dest -type d -name gons -path '*/gons/*'
+}
+
+atf_test_case components
+components_head()
+{
+	atf_set descr "the components add up, and have nothing in common"
+}
+components_body()
+{
+	settled
+	staged "$PWD/whole" install
+	for part in lib dev man examples; do
+		staged "$PWD/$part" install-$part >&2
+		tree "$PWD/$part"
+		(cd "$PWD/$part" 2>/dev/null && tar -cf - .) |
+		    { mkdir -p sum && tar -xf - -C sum; } 2>/dev/null
+	done >parts
+	LC_ALL=C sort parts >sorted
+	tree "$PWD/whole" >whole.tree
+	atf_check -o file:whole.tree cat sorted
+	atf_check diff -r --no-dereference whole sum
+
+	# A program runs with the first alone.
+	tree "$PWD/lib" | sed 's/ .*//' >names
+	atf_check -s exit:1 grep -v '^lib/libgons.*\.so\.0' names
+	tree "$PWD/man" | sed 's/ .*//' >names
+	atf_check -s exit:1 grep -v '^share/man/man3/' names
+
+	# Each is uninstalled by itself.
+	for part in examples man dev lib; do
+		staged "$PWD/whole" uninstall-$part
+	done
+	atf_check find whole ! -type d
+}
+
+atf_test_case objects
+objects_head()
+{
+	atf_set descr "install-objects: just these, with header and pages"
+}
+objects_body()
+{
+	settled
+	staged "$PWD/dest" install-objects OBJECTS="order envparse"
+	{
+		echo 'include/gons.h 644'
+		echo 'lib/gons/envparse.o 644'
+		echo 'lib/gons/order.o 644'
+		for page in libgons gons_order gons_envparse; do
+			pages gons | grep -e "/$page\.3 [0-9]" \
+			    -e "-> $page\.3$"
+		done
+	} | LC_ALL=C sort >expected
+	tree "$PWD/dest" >installed
+	atf_check -o file:expected cat installed
+	# They are what a program is linked with.
+	cat >user.c <<-'END'
+	#include <gons.h>
+	int main(void)
+	{
+		struct gons_order order;
+		return gons_order_parse("net,!user", &order, NULL);
+	}
+	END
+	links $own_cc -I"dest$prefix/include" -o user user.c \
+	    "dest$prefix/lib/gons/order.o" "dest$prefix/lib/gons/envparse.o"
+	atf_check ./user
+	staged "$PWD/dest" uninstall-objects OBJECTS="order envparse"
+	atf_check find dest ! -type d
+
+	staged "$PWD/all" install-objects
+	(cd "all$prefix/lib/gons" && ls) >installed
+	(cd "$GONS_TEST_SRC/lib" && for object in autostart covmerge envparse \
+	    order reexec status switch; do
+		[ ! -f $object.c ] || echo $object.o
+	done) >expected
+	atf_check -o file:expected cat installed
+	! (staged "$PWD/dest" install-objects OBJECTS="nonsense") >out ||
+	    atf_fail "there is an object called nonsense"
+	atf_check -o match:nonsense cat make.log
+}
+
+atf_test_case manual
+manual_head()
+{
+	atf_set descr "each link among the manual's pages leads to one"
+}
+manual_body()
+{
+	settled
+	staged "$PWD/dest" install-man
+	[ -d "dest$prefix/share/man" ] || atf_fail "there is no manual"
+	atf_check find "dest$prefix/share/man" -xtype l
+	for page in "dest$prefix"/share/man/man3/*; do
+		# It names what it was found by.
+		name=${page##*/}
+		[ ! -h "$page" ] || names "$page" | grep -qx "${name%.3}" ||
+		    atf_fail "$name leads to a page that does not name it"
+	done
+	# Another place for it.
+	staged "$PWD/moved" MANDIR=/nowhere/man install-man
+	atf_check diff -r --no-dereference "dest$prefix/share/man" \
+	    moved/nowhere/man
+}
+
+atf_test_case pc
+pc_head()
+{
+	atf_set descr "the .pc files are valid and tell the version"
+	atf_set require.progs "pkg-config"
+}
+pc_body()
+{
+	for pc in "$stage"/lib/pkgconfig/*.pc; do
+		name=${pc##*/}
+		name=${name%.pc}
+		# The other one requires jansson, which may have gone since.
+		[ $name = gons ] || pkg-config jansson || continue
+		atf_check pkg-config --validate $name
+		atf_check -o inline:"$GONS_TEST_VERSION\n" \
+		    pkg-config --modversion $name
+		atf_check -s exit:1 grep @ "$pc"
+	done
+	[ -n "${GONS_TEST_VERSION-}" ] || atf_fail "no GONS_TEST_VERSION"
+	atf_check -o match:'-lgons *$' -o match:"-L$stage/lib " \
+	    pkg-config --libs gons
+	atf_check -o match:"^-I$stage/include *\$" pkg-config --cflags gons
+	# Static or not, the same: libgons needs libc only.
+	pkg-config --libs gons >shared
+	atf_check -o file:shared pkg-config --static --libs gons
+
+	# The library, its header and its manual are of that version.
+	settled
+	cat >version.c <<-'END'
+	#include <stdio.h>
+	#include <gons.h>
+	int main(void) { return puts(gons_version()) == EOF; }
+	END
+	links $own_cc -o version version.c $(pkg-config --cflags --libs gons)
+	atf_check -o inline:"$GONS_TEST_VERSION\n" ./version
+
+	# Elsewhere, as a distribution with several architectures has it.
+	staged "$PWD/multi" PREFIX=/usr LIBDIR=/usr/lib/some-linux-gnu install
+	pcdir=$PWD/multi/usr/lib/some-linux-gnu/pkgconfig
+	atf_check -o inline:'/usr/lib/some-linux-gnu\n' env \
+	    PKG_CONFIG_PATH="$pcdir" pkg-config --variable=libdir gons
+	atf_check -o match:'[(]/usr/lib/some-linux-gnu/gons/autostart.o ' cat \
+	    multi/usr/lib/some-linux-gnu/libgons.so
+	# Moved as a whole, it is right with the option for that.
+	atf_check -o match:"-L$PWD/multi/usr/lib/some-linux-gnu " \
+	    env PKG_CONFIG_PATH="$pcdir" pkg-config \
+	    --define-variable=prefix="$PWD/multi/usr" --libs gons
+}
+
+atf_test_case early_code
+early_code_head()
+{
+	atf_set descr "no compiler's option makes start-up call memcpy(3)"
+	atf_set require.progs nm
+}
+early_code_body()
+{
+	settled
+	for cc in gcc clang; do
+		command -v $cc || continue
+		for flags in -O0 -Os -O3 '-O2 -ftrivial-auto-var-init=zero' \
+		    '-O2 -ftrivial-auto-var-init=pattern'; do
+			echo 'int main(void) { return 0; }' >try.c
+			$cc $flags -c -o try.o try.c 2>/dev/null || continue
+			rm -rf obj
+			make_in "$GONS_TEST_SRC/lib" -j2 \
+			    MAKEOBJDIRPREFIX="$PWD/obj" CC=$cc JSON=no \
+			    CFLAGS="$flags" WERROR=yes \
+			    envparse.o order.o switch.o status.o
+			for o in obj"$GONS_TEST_SRC"/lib/*.o; do
+				nm -u "$o" | awk '{ print $NF }' >undefined
+				atf_check -s exit:1 grep -E \
+				    '^_*(mem|str[^e]|b(cmp|copy|zero))' \
+				    undefined
+			done
+		done
+	done
+}
+
+atf_test_case hardened
+hardened_head()
+{
+	atf_set descr "hardening and link-time optimisation, as packagers do"
+}
+hardened_body()
+{
+	settled
+	needs_abi gcc
+	needs_target
+	hard='-O2 -g -fstack-protector-strong -fstack-clash-protection'
+	hard="$hard -Wformat -Werror=format-security -D_FORTIFY_SOURCE=3"
+	now='-Wl,-z,relro,-z,now -Wl,-z,defs -Wl,--as-needed'
+	for cc in gcc clang; do
+		command -v $cc || continue
+		rm -rf obj inst
+		build "$PWD/obj" -j2 CC=$cc JSON=no WERROR=yes \
+		    CFLAGS="$hard -flto" LDFLAGS="$now -flto" \
+		    PREFIX="$PWD/inst" install
+		export PKG_CONFIG_PATH="$PWD/inst/lib/pkgconfig"
+		export LD_LIBRARY_PATH="$PWD/inst/lib"
+		readelf -dW inst/lib/libgons.so.0 >dynamic
+		atf_check -o match:INITFIRST -o match:'SONAME.*\.so\.0' \
+		    cat dynamic
+		for how in '' -static; do
+			# By a compiler that is another one, too.
+			links gcc $how -o app "$helpers/h_plain.c" \
+			    $(pkg-config --cflags --libs gons)
+			starts ./app
+		done
+	done
+}
+
+id=0123456789abcdef0123456789abcdef01234567
+
+atf_test_case flags
+flags_head()
+{
+	atf_set descr "CFLAGS, CPPFLAGS and LDFLAGS of packagers are used"
+	atf_set require.progs readelf
+}
+flags_body()
+{
+	settled
+	set -- CFLAGS='-O1 -DA_CFLAG' CPPFLAGS=-DA_CPPFLAG \
+	    LDFLAGS="-Wl,--build-id=0x$id"
+	build "$PWD/obj" -j2 CC="$own_cc" JSON=no "$@" all
+	flags_used
+	atf_check -o match:"Build ID: $id" \
+	    readelf -n "obj$GONS_TEST_SRC/lib/libgons.so.0.0"
+
+	# In the environment; what would be done tells enough.
+	mkdir env
+	atf_check -o save:make.log env -i PATH="$PATH" CC="$own_cc" JSON=no \
+	    MAKEOBJDIRPREFIX="$PWD/env" "$@" \
+	    "${GONS_TEST_MAKE:-bmake}" -n -C "$GONS_TEST_SRC/lib"
+	flags_used
+
+	# Without any it is optimised.
+	make_in "$GONS_TEST_SRC/lib" MAKEOBJDIRPREFIX="$PWD/env" \
+	    CC="$own_cc" JSON=no -n
+	compile_commands make.log
+	atf_check -s exit:1 grep -v -e ' -O2 ' compiled
+}
+
+# compile_commands LOG: one a line, ./compiled and ./linked.
+compile_commands()
+{
+	sed -e ':a' -e '/\\$/N; s/\\\n//; ta' "$1" >joined
+	grep -e ' -c -o ' joined >compiled
+	grep -e ' -shared ' joined >linked
+	[ -s compiled ] || atf_fail "nothing is compiled"
+	[ -s linked ] || atf_fail "nothing is linked"
+}
+
+flags_used()
+{
+	compile_commands make.log
+	atf_check -s exit:1 grep -v -e '-O1 -DA_CFLAG .*-DA_CPPFLAG' compiled
+	atf_check -s exit:1 grep -e '-O2' compiled
+	atf_check -s exit:1 grep -v -e '-O1 -DA_CFLAG' linked
+	atf_check -s exit:1 grep -v -e "-Wl,--build-id=0x$id" linked
+}
+
+atf_test_case gnu_make
+gnu_make_head()
+{
+	atf_set descr "GNU make hands over: elsewhere, with many jobs at once"
+	atf_set require.progs make
+}
+gnu_make_body()
+{
+	settled
+	make --version 2>/dev/null | grep -q GNU || atf_skip "no GNU make"
+	contract >expected
+	mkdir obj
+	atf_check -o save:log -e save:err env -i PATH="$PATH" HOME="$PWD" \
+	    MAKEOBJDIRPREFIX="$PWD/obj" CC="$own_cc" make -C "$GONS_TEST_SRC" \
+	    -j16 all install JSON=$json PREFIX=$prefix DESTDIR="$PWD/dest"
+	tree "$PWD/dest" >installed
+	atf_check -o file:expected cat installed
+	# What is built elsewhere leaves the sources alone.
+	atf_check find "$GONS_TEST_SRC" -path "$GONS_TEST_SRC/.git" -prune -o \
+	    -path "$GONS_TEST_SRC/tests" -prune -o -type f -newer expected \
+	    -print
+}
+
+atf_test_case no_bmake
+no_bmake_head()
+{
+	atf_set descr "a plain make, and no bmake: says what to do"
+	atf_set require.progs make
+}
+no_bmake_body()
+{
+	make --version 2>/dev/null | grep -q GNU || atf_skip "no GNU make"
+	mkdir bin
+	for prog in sh make; do
+		ln -s "$(command -v $prog)" bin/$prog
+	done
+	for goal in '' test; do
+		atf_check -s not-exit:0 -o ignore -e match:bmake \
+		    -e match:"bootstrap ${goal:-all}" \
+		    env -i PATH="$PWD/bin" make -C "$GONS_TEST_SRC" $goal
+	done
+}
+
+atf_init_test_cases()
+{
+	# shellcheck source=tests/common.sh
+	. "$(atf_get_srcdir)/common.sh"
+	for tc in files components objects manual pc flags early_code \
+	    hardened gnu_make no_bmake; do
+		atf_add_test_case $tc
+	done
+}

@@ -1,0 +1,570 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * status.o: what start-up does to a program, by the environment alone.  What
+ * joining itself does, and how it fails, is tested with switch.o.
+ */
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <atf-c.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "helpers.h"
+
+#define RUN(r) run(r, atf_tc_get_config_var(tc, "srcdir"), "h_ns")
+#define USERNET (CLONE_NEWUSER | CLONE_NEWNET)
+
+/* Its status is that line, or none if that is NULL. */
+static void
+check_status(const struct run *r, const char *expected)
+{
+	const char *s = run_value(r, "status"),
+		   *t = run_value(r, "gons_status");
+
+	ATF_REQUIRE_MSG(r->status == 0 && run_value(r, "end") != NULL,
+	    "status %#x, %s%s", r->status, r->out, r->err);
+	ATF_CHECK_STREQ("", r->err);
+	ATF_CHECK_EQ(NULL, run_value(r, "contradiction"));
+	if (expected == NULL) {
+		ATF_CHECK_MSG(s == NULL && t == NULL, "status: %s", s);
+		return;
+	}
+	ATF_REQUIRE_MSG(s != NULL && t != NULL, "no status: %s", r->out);
+	ATF_CHECK_STREQ(s, t);
+	ATF_CHECK_MSG(
+	    strcmp(s, expected) == 0, "got '%s', expected '%s'", s, expected);
+}
+
+/* It is where this process is. */
+static void
+check_home(const struct run *r)
+{
+	char key[32];
+	struct nsids own;
+	int i;
+
+	ns_own(&own);
+	ATF_CHECK_EQ(0, run_number(r, "joined"));
+	for (i = 0; i < NTYPES; i++) {
+		(void)snprintf(key, sizeof(key), "ns_%s", ns_types[i].name);
+		ATF_CHECK_EQ_MSG(own.id[i], run_number(r, key), "%s", key);
+	}
+	ATF_CHECK_EQ(own.id[GONS_PID], run_number(r, "ns_pid_for_children"));
+}
+
+/* No variable of ours is left, and nothing else is missing. */
+static void
+check_consumed(const struct run *r)
+{
+	ATF_CHECK_MSG(strstr(r->out, "env gons_") == NULL, "%s", r->out);
+	ATF_CHECK_MSG(strstr(r->out, "env FIRST=1\n") != NULL, "%s", r->out);
+	ATF_CHECK_MSG(strstr(r->out, "env LAST=1\n") != NULL, "%s", r->out);
+}
+
+ATF_TC_WITHOUT_HEAD(nothing_set);
+ATF_TC_BODY(nothing_set, tc)
+{
+	struct run *r = run_new();
+	int i;
+
+	RUN(r);
+	check_status(r, NULL);
+	check_home(r);
+	r = run_new();
+	for (i = 0; i < 100; i++)
+		run_env(r, "V%d=gons_net=/nope", i);
+	RUN(r);
+	check_status(r, NULL);
+	check_home(r);
+	for (i = 0; i < 100; i++)
+		ATF_CHECK_MSG(strstr(r->out, r->env[i]), "%s", r->env[i]);
+}
+
+/* Empty stands for unset, but is removed. */
+ATF_TC_WITHOUT_HEAD(set_to_nothing);
+ATF_TC_BODY(set_to_nothing, tc)
+{
+	struct run *r = run_new();
+	int i;
+
+	run_env(r, "FIRST=1");
+	for (i = 0; i < NTYPES; i++)
+		run_env(r, "gons_%s=", ns_types[i].name);
+	run_env(r, "gons_order=");
+	run_env(r, "gons_target=");
+	run_env(r, "gons_onerror=");
+	run_env(r, "LAST=1");
+	RUN(r);
+	check_status(r, NULL);
+	check_home(r);
+	check_consumed(r);
+}
+
+/* Whatever number of variables goes, what lies behind them stays found. */
+ATF_TC_WITHOUT_HEAD(consumed);
+ATF_TC_BODY(consumed, tc)
+{
+	static const char *const variables[] = { "gons_net=/nope",
+		"gons_uts=/nope", "gons_ipc=/nope", "gons_order=foo",
+		"gons_mnt=/nope", "gons_user=/nope", "gons_time=/nope",
+		"gons_pid=/nope", "gons_cgroup=/nope", "gons_onerror=foo",
+		"gons_target=x" };
+	struct run *r;
+	size_t i, n;
+
+	for (n = 1; n <= sizeof(variables) / sizeof(variables[0]); n++) {
+		r = run_new();
+		for (i = 0; i < n; i++) {
+			run_env(r, i == 0 ? "FIRST=1" : "V%zu=1", i);
+			run_env(r, "%s", variables[i]);
+		}
+		run_env(r, "LAST=1");
+		RUN(r);
+		ATF_CHECK(run_value(r, "status") != NULL);
+		check_home(r);
+		check_consumed(r);
+		ATF_CHECK_EQ(NULL, run_value(r, "contradiction"));
+		ATF_CHECK_EQ_MSG(n % 2 == 0 ? run_number(r, "pagesize") : 0,
+		    run_number(r, "walk"), "%zu variables: %s", n,
+		    run_value(r, "walk"));
+		ATF_CHECK_EQ(
+		    (uint64_t)sysconf(_SC_PAGESIZE), run_number(r, "pagesize"));
+		for (i = 1; i < n; i++)
+			ATF_CHECK(strstr(r->out, r->env[2 * i]) != NULL);
+	}
+}
+
+/* Names that are not ours are neither used nor removed. */
+ATF_TC_WITHOUT_HEAD(other_names);
+ATF_TC_BODY(other_names, tc)
+{
+	static const char *const others[] = { "gons_foo=1", "gons_=1", "gons=1",
+		"gons_nets=/nope", "gons_NET=/nope", "GONS_NET=/nope",
+		"gons_net_=/nope", "gons_orders=x", "gons_reexec=1" };
+	struct run *r = run_new();
+	size_t i;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		run_env(r, "%s", others[i]);
+	RUN(r);
+	check_status(r, NULL);
+	run_env(r, "gons_net=/nope");
+	RUN(r);
+	check_status(r, "gons: invalid gons_net reference \"/nope\": No such "
+			"file or directory");
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		ATF_CHECK_MSG(strstr(r->out, others[i]), "%s", others[i]);
+	ATF_CHECK_EQ(NULL, strstr(r->out, "env gons_net=/nope"));
+}
+
+ATF_TC_WITHOUT_HEAD(twice);
+ATF_TC_BODY(twice, tc)
+{
+	struct run *r = run_new();
+
+	run_env(r, "FIRST=1");
+	run_env(r, "gons_net=/first");
+	run_env(r, "gons_net=/second");
+	run_env(r, "gons_net=");
+	run_env(r, "LAST=1");
+	RUN(r);
+	check_status(r, "gons: invalid gons_net reference \"/first\": No such "
+			"file or directory");
+	check_consumed(r);
+	r = run_new();
+	run_env(r, "gons_net=");
+	run_env(r, "FIRST=1");
+	run_env(r, "gons_net=/second");
+	run_env(r, "LAST=1");
+	RUN(r);
+	check_status(r, NULL);
+	check_home(r);
+	check_consumed(r);
+}
+
+/* A program started later does not switch again, but inherits. */
+ATF_TC_WITHOUT_HEAD(programs_started_later);
+ATF_TC_BODY(programs_started_later, tc)
+{
+	struct target t;
+	struct run *r = run_new();
+
+	need_userns();
+	target_start(&t, USERNET, 0);
+	r->args[0] = "child";
+	run_env(r, "gons_user=%s", t.refs[GONS_USER]);
+	run_env(r, "FIRST=1");
+	run_env(r, "gons_net=%s", t.refs[GONS_NET]);
+	run_env(r, "LAST=1");
+	RUN(r);
+	check_status(r, NULL);
+	check_consumed(r);
+	ATF_CHECK_EQ(0, run_number(r, "joined"));
+	ATF_CHECK_EQ(ns_id(t.refs[GONS_NET]), run_number(r, "ns_net"));
+	r = run_new();
+	r->args[0] = "child";
+	run_env(r, "FIRST=1");
+	run_env(r, "gons_net=/nope");
+	run_env(r, "LAST=1");
+	RUN(r);
+	check_status(r, NULL);
+	check_consumed(r);
+	check_home(r);
+	target_stop(&t);
+}
+
+/* Each fd:N is closed whatever the outcome, and nothing else is. */
+static void
+descriptors(const atf_tc_t *tc, const char *more, int failing, struct target *t)
+{
+	struct run *r = run_new();
+	int other, net, user;
+
+	net = open(t->refs[GONS_NET], O_RDONLY | O_CLOEXEC);
+	user = open(t->refs[GONS_USER], O_RDONLY | O_CLOEXEC);
+	other = open("/", O_RDONLY | O_CLOEXEC);
+	ATF_REQUIRE(net != -1 && user != -1 && other != -1);
+	r->keep[0] = net;
+	r->keep[1] = user;
+	r->keep[2] = other;
+	run_env(r, "gons_net=fd:%d", net);
+	run_env(r, "gons_user=fd:%d", user);
+	run_env(r, "%s", more);
+	if (strcmp(more, "same") == 0)
+		run_env(r, "gons_uts=fd:%d", net);
+	RUN(r);
+	ATF_CHECK_EQ_MSG(
+	    failing, run_value(r, "status") != NULL, "%s: %s", more, r->out);
+	ATF_CHECK_MSG(strtol(run_value(r, "fds") + 5, NULL, 10) == other,
+	    "%s: %s left open, expected 0 1 2 %d", more, run_value(r, "fds"),
+	    other);
+	close(net);
+	close(user);
+	close(other);
+}
+
+ATF_TC_WITHOUT_HEAD(descriptors_closed);
+ATF_TC_BODY(descriptors_closed, tc)
+{
+	static const char *const failing[] = { "same", "gons_order=foo",
+		"gons_order=net", "gons_order=!user,!uts,!ipc",
+		"gons_mnt=/nope", "gons_cgroup=fd:x", "gons_uts=fd:1023",
+		"gons_target=1", "gons_onerror=nonsense",
+		"gons_ipc=/dev/null" };
+	struct target t;
+	size_t i;
+
+	need_userns();
+	target_start(&t, USERNET, 0);
+	descriptors(tc, "X=", 0, &t);
+	descriptors(tc, "gons_order=auto", 0, &t);
+	for (i = 0; i < sizeof(failing) / sizeof(failing[0]); i++)
+		descriptors(tc, failing[i], 1, &t);
+	target_stop(&t);
+}
+
+/* Also that of a target. */
+ATF_TC_WITHOUT_HEAD(pidfd_closed);
+ATF_TC_BODY(pidfd_closed, tc)
+{
+	static const char *const orders[] = { "user,net", "", "!net", "foo",
+		"auto", "user,user" };
+	struct target t;
+	struct run *r;
+	size_t i;
+	int fd;
+
+	need_userns();
+	target_start(&t, USERNET, 0);
+	for (i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		r = run_new();
+		fd = pidfd_of(t.pid);
+		r->keep[0] = fd;
+		run_env(r, "gons_target=fd:%d", fd);
+		run_env(r, "gons_order=%s", orders[i]);
+		RUN(r);
+		ATF_CHECK_EQ_MSG(i >= 2, run_value(r, "status") != NULL,
+		    "%s: %s", orders[i], r->out);
+		ATF_CHECK_STREQ("0 1 2", run_value(r, "fds"));
+		close(fd);
+	}
+	target_stop(&t);
+}
+
+/* Which of 0 to 2 are open does not matter, and stays as it was. */
+ATF_TC_WITHOUT_HEAD(closed_standard);
+ATF_TC_BODY(closed_standard, tc)
+{
+	struct target t;
+	struct run *r;
+	int closed;
+
+	need_userns();
+	target_start(&t, USERNET, 0);
+	for (closed = 0; closed < 8; closed++) {
+		r = run_new();
+		r->args[0] = "closed";
+		r->closed = closed;
+		run_env(r, "gons_user=%s", t.refs[GONS_USER]);
+		run_env(r, "gons_net=%s", t.refs[GONS_NET]);
+		RUN(r);
+		ATF_CHECK_EQ_MSG((8 | (7 & ~closed)) << 8, r->status,
+		    "closed %d: status %#x", closed, r->status);
+		r = run_new();
+		r->args[0] = "closed";
+		r->closed = closed;
+		run_env(r, "gons_net=/dev/null");
+		run_env(r, "gons_uts=/nope");
+		RUN(r);
+		ATF_CHECK_EQ_MSG((7 & ~closed) << 8, r->status,
+		    "closed %d: status %#x", closed, r->status);
+	}
+	target_stop(&t);
+}
+
+/* A standard descriptor may be a reference itself, and is closed then. */
+ATF_TC_WITHOUT_HEAD(standard_reference);
+ATF_TC_BODY(standard_reference, tc)
+{
+	struct run *r = run_new();
+
+	run_env(r, "gons_net=fd:0");
+	RUN(r);
+	ATF_CHECK_STREQ("1 2", run_value(r, "fds"));
+	ATF_CHECK(run_value(r, "status") != NULL);
+}
+
+ATF_TC_WITHOUT_HEAD(onerror_exit);
+ATF_TC_BODY(onerror_exit, tc)
+{
+	static const struct {
+		const char *variable, *text;
+	} table[] = {
+		{ "gons_net=/nope",
+		    "gons: invalid gons_net reference \"/nope\": No such file "
+		    "or directory\n" },
+		{ "gons_order=foo",
+		    "gons: unknown namespace type \"foo\" in gons_order\n" },
+		{ "gons_net=/dev/null",
+		    "gons: cannot join gons_net using reference \"/dev/null\": "
+		    "Invalid argument (it is no namespace)\n" },
+		{ "gons_net=a\nb",
+		    "gons: invalid gons_net reference \"a\\nb\": No such file "
+		    "or directory\n" },
+	};
+	struct run *r;
+	size_t i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		r = run_new();
+		run_env(r, "%s", table[i].variable);
+		run_env(r, "gons_onerror=exit");
+		RUN(r);
+		ATF_CHECK_EQ(1 << 8, r->status);
+		ATF_CHECK_STREQ("", r->out);
+		ATF_CHECK_STREQ(table[i].text, r->err);
+	}
+	r = run_new();
+	run_env(r, "gons_onerror=exit");
+	RUN(r);
+	check_status(r, NULL);
+	r = run_new();
+	run_env(r, "gons_onerror=exit");
+	run_env(r, "gons_net=/nope");
+	r->closed = 7;
+	RUN(r);
+	ATF_CHECK_EQ(1 << 8, r->status);
+}
+
+/* The longest line there can be, whole. */
+ATF_TC_WITHOUT_HEAD(onerror_long);
+ATF_TC_BODY(onerror_long, tc)
+{
+	static char path[PATH_MAX + 100];
+	struct run *r = run_new();
+	size_t len;
+
+	memset(path, '\001', sizeof(path) - 1);
+	run_env(r, "gons_net=%s", path);
+	run_env(r, "gons_onerror=exit");
+	RUN(r);
+	ATF_CHECK_EQ(1 << 8, r->status);
+	len = strlen(r->err);
+	ATF_CHECK_MSG(len > 4 * (PATH_MAX - 1), "%zu bytes", len);
+	ATF_CHECK_EQ(r->err + len - 1, strchr(r->err, '\n'));
+	ATF_CHECK(strstr(r->err, ": File name too long\n") != NULL);
+}
+
+ATF_TC_WITHOUT_HEAD(onerror_nonsense);
+ATF_TC_BODY(onerror_nonsense, tc)
+{
+	static const char *const values[] = { "Exit", "exit ", " exit", "1",
+		"abort", "exit,", "exi", "exitt" };
+	struct target t;
+	struct run *r;
+	size_t i;
+
+	need_userns();
+	target_start(&t, USERNET, 0);
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		r = run_new();
+		run_env(r, "FIRST=1");
+		run_env(r, "gons_user=%s", t.refs[GONS_USER]);
+		run_env(r, "gons_net=%s", t.refs[GONS_NET]);
+		run_env(r, "gons_onerror=%s", values[i]);
+		run_env(r, "LAST=1");
+		RUN(r);
+		ATF_CHECK_EQ(0, r->status);
+		ATF_CHECK_MSG(
+		    run_value(r, "status") != NULL &&
+			strstr(run_value(r, "status"), "gons_onerror") &&
+			strstr(run_value(r, "status"), values[i]),
+		    "%s: %s", values[i], r->out);
+		check_home(r);
+		check_consumed(r);
+	}
+	target_stop(&t);
+}
+
+/* The reference survives the program that overwrites its environment. */
+ATF_TC_WITHOUT_HEAD(environment_overwritten);
+ATF_TC_BODY(environment_overwritten, tc)
+{
+	static const char *const variables[] = { "gons_net=/no/such/ns",
+		"gons_order=foo", "gons_onerror=foo", "gons_target=nobody" };
+	char expected[512];
+	struct run *r;
+	size_t i;
+
+	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		r = run_new();
+		run_env(r, "%s", variables[i]);
+		RUN(r);
+		ATF_REQUIRE(run_value(r, "status") != NULL);
+		(void)snprintf(
+		    expected, sizeof(expected), "%s", run_value(r, "status"));
+		r->args[0] = "overwrite";
+		RUN(r);
+		ATF_CHECK_STREQ(expected, run_value(r, "status"));
+		ATF_CHECK_STREQ(expected, run_value(r, "gons_status"));
+	}
+}
+
+ATF_TC_WITHOUT_HEAD(many_threads_ask);
+ATF_TC_BODY(many_threads_ask, tc)
+{
+	struct run *r = run_new();
+	int i;
+
+	r->args[0] = "threads";
+	run_env(r, "gons_net=/no/such/ns");
+	for (i = 0; i < 20; i++) {
+		RUN(r);
+		ATF_CHECK_EQ(0, r->status);
+		ATF_CHECK_STREQ("gons: invalid gons_net reference "
+				"\"/no/such/ns\": No such file or directory",
+		    run_value(r, "gons_status"));
+	}
+}
+
+/* This very process: it has been started without variables. */
+ATF_TC_WITHOUT_HEAD(own_status);
+ATF_TC_BODY(own_status, tc)
+{
+	ATF_CHECK_EQ(NULL, gons_status());
+	ATF_CHECK_EQ(NULL, gons_status_error());
+	ATF_CHECK_EQ(0, gons_status_joined());
+}
+
+/* What was joined before the failure is told. */
+ATF_TC_WITHOUT_HEAD(joined_before);
+ATF_TC_BODY(joined_before, tc)
+{
+	struct target t;
+	struct run *r = run_new();
+
+	need_userns();
+	target_start(&t, USERNET, 0);
+	run_env(r, "gons_user=%s", t.refs[GONS_USER]);
+	run_env(r, "gons_net=%s", t.refs[GONS_NET]);
+	run_env(r, "gons_uts=/nope");
+	run_env(r, "gons_order=user,net,uts");
+	RUN(r);
+	check_status(r, "gons: invalid gons_uts reference \"/nope\": No such "
+			"file or directory");
+	ATF_CHECK_EQ(
+	    GONS_BIT(GONS_USER) | GONS_BIT(GONS_NET), run_number(r, "joined"));
+	ATF_CHECK_EQ(run_number(r, "joined"), run_number(r, "errjoined"));
+	ATF_CHECK_EQ(ns_id(t.refs[GONS_NET]), run_number(r, "ns_net"));
+	/* all references first: nothing is joined */
+	r = run_new();
+	run_env(r, "gons_user=%s", t.refs[GONS_USER]);
+	run_env(r, "gons_net=%s", t.refs[GONS_NET]);
+	run_env(r, "gons_uts=/nope");
+	RUN(r);
+	check_status(r, "gons: invalid gons_uts reference \"/nope\": No such "
+			"file or directory");
+	check_home(r);
+	target_stop(&t);
+}
+
+/* The variable of the library's own, when nonsense is put into it. */
+ATF_TC_WITHOUT_HEAD(private_variable);
+ATF_TC_BODY(private_variable, tc)
+{
+	static const char *const values[] = { "x", "", ":", "::", "1:2",
+		"99999999999999999999:,,,,:x", "0:,,,,:", "0:1,2,3,4,5:x",
+		"-1:,,,,:x", "0:9999999999,,,,:x" };
+	struct run *r;
+	size_t i;
+
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		r = run_new();
+		run_env(r, "FIRST=1");
+		run_env(r, "gons_reexec_action=%s", values[i]);
+		run_env(r, "LAST=1");
+		RUN(r);
+		ATF_CHECK_EQ(0, r->status);
+		check_home(r);
+		check_consumed(r);
+		ATF_CHECK_STREQ("0 1 2", run_value(r, "fds"));
+	}
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, nothing_set);
+	ATF_TP_ADD_TC(tp, set_to_nothing);
+	ATF_TP_ADD_TC(tp, consumed);
+	ATF_TP_ADD_TC(tp, other_names);
+	ATF_TP_ADD_TC(tp, twice);
+	ATF_TP_ADD_TC(tp, programs_started_later);
+	ATF_TP_ADD_TC(tp, descriptors_closed);
+	ATF_TP_ADD_TC(tp, pidfd_closed);
+	ATF_TP_ADD_TC(tp, closed_standard);
+	ATF_TP_ADD_TC(tp, standard_reference);
+	ATF_TP_ADD_TC(tp, onerror_exit);
+	ATF_TP_ADD_TC(tp, onerror_long);
+	ATF_TP_ADD_TC(tp, onerror_nonsense);
+	ATF_TP_ADD_TC(tp, environment_overwritten);
+	ATF_TP_ADD_TC(tp, many_threads_ask);
+	ATF_TP_ADD_TC(tp, own_status);
+	ATF_TP_ADD_TC(tp, joined_before);
+	ATF_TP_ADD_TC(tp, private_variable);
+	return atf_no_error();
+}
