@@ -27,8 +27,6 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
-#include <linux/sockios.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -963,7 +961,7 @@ hatch_spares(const struct hatch *hatch)
 {
 	int unread = 0;
 
-	if (ioctl(hatch->socket, SIOCOUTQ, &unread) == -1)
+	if (ioctl(hatch->socket, TIOCOUTQ, &unread) == -1)
 		_exit(EXIT_FAILURE);
 	return hatch->unread > 0 ? unread / hatch->unread : 0;
 }
@@ -1025,7 +1023,7 @@ hatch_spare(struct hatch *hatch)
 	if (errnum == 0)
 		errnum = send_fds(hatch->socket, MSG_SPARE, 0, ours, NSPARE);
 	if (errnum == 0 && hatch->unread == 0)
-		(void)ioctl(hatch->socket, SIOCOUTQ, &hatch->unread);
+		(void)ioctl(hatch->socket, TIOCOUTQ, &hatch->unread);
 	if (pid > 0 && !hatch->reaping)
 		hatch_add(hatch, pid, &theirs[SPARE_CONTROL]);
 	for (i = 0; i < NSPARE; i++) {
@@ -3288,7 +3286,7 @@ not_taken(struct gons_reexec *req)
 		return 0;
 	req->taken_at = -1;
 	if (req->fd[SRC_CONTROL] == -1 ||
-	    ioctl(req->fd[SRC_CONTROL], SIOCOUTQ, &unread) == -1)
+	    ioctl(req->fd[SRC_CONTROL], TIOCOUTQ, &unread) == -1)
 		return 0;
 	return unread > 0;
 }
