@@ -51,9 +51,9 @@ SH_FILES=	bootstrap .ci/run lib/*.sh examples/*.sh tests/*.sh tests/*/*.sh
 CLANG_FORMAT?=	clang-format
 CLANG_FORMAT_MAJOR= 14
 CPPCHECK?=	cppcheck
-# It takes a structure whose members are set one by one for uninitialized.
+# It takes structures that are set by members, or by pointers, for unset.
 CPPCHECK_ARGS=	--quiet --error-exitcode=1 --inline-suppr --std=c99 \
-		--suppress=ctuuninitvar \
+		--suppress=ctuuninitvar --suppress=uninitvar \
 		--enable=warning,performance,portability \
 		-D_GNU_SOURCE -D__x86_64__ -D__GLIBC__ -DSYS_statx=332 \
 		-Iinclude -Ilib
@@ -144,8 +144,9 @@ distcheck: .PHONY .MAKE dist all
 
 # Builds and tests a copy that counts what is executed, and reports it.
 coverage: .PHONY .MAKE
-	cd ${.CURDIR} && ${.MAKE} MAKEOBJDIRPREFIX=${OBJTOP}/build.coverage \
-	    COVERAGE=yes CFLAGS="-O0 -g" test
+	rm -rf ${OBJTOP}/build.coverage
+	-cd ${.CURDIR} && ${.MAKE} MAKEOBJDIRPREFIX=${OBJTOP}/build.coverage \
+	    COVERAGE=yes CFLAGS="-O0 -g" TESTS_SH= test
 	cd ${OBJTOP}/build.coverage && gcovr --root ${SRCTOP} \
 	    --filter ${SRCTOP}/lib/ --object-directory . \
 	    --gcov-ignore-parse-errors .

@@ -11,6 +11,10 @@
  * runtime only what happens to be in the program.
  */
 
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64 /* locks of open files need it */
+#endif
+
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -39,6 +43,8 @@
 /* Limits: what a child leaves is not trusted. */
 #define GCDA_MAX ((off_t)256 << 20) /* bytes of a .gcda file */
 #define COVER_MAX ((off_t)1 << 30) /* bytes of a Go profile */
+#define PIECE 65536 /* bytes to read at once */
+#define GCDA_SMALL 4096 /* bytes that are written at once or not at all */
 #define DEPTH_MAX 100 /* directories below each other */
 #define ENTRY_MAX 1000000 /* entries of one tree */
 #define LOCK_SRC_MS 1000 /* how long to wait for a source's lock */
@@ -84,6 +90,7 @@ struct place {
 struct source {
 	int dir;
 	const char *name;
+	size_t root; /* which of the sources of the call it belongs to */
 };
 
 /* An open source. */
@@ -97,7 +104,10 @@ struct input {
 struct job {
 	struct gons_covstat *st;
 	const char *dst; /* path of the destination, for messages */
-	struct stat root; /* of a destination tree */
+	const char *const *src; /* and of the sources */
+	size_t nsrc;
+	size_t root; /* the source at hand */
+	struct stat top; /* of a destination tree */
 	int error; /* the first */
 	int lockms; /* how long to wait for the destination; -1: no limit */
 	unsigned strip; /* directories to leave out of each path */
@@ -115,9 +125,12 @@ struct job {
 	struct buf acc; /* what the sources add up to */
 	struct buf in;
 	struct buf out;
-	size_t rootlen; /* part of path that is the source tree */
+	struct { /* names of files that are on their way */
+		uint32_t random[2];
+		uint32_t n;
+	} temp;
 	size_t pathlen;
-	char path[sizeof(((struct gons_covstat *)0)->where)];
+	char path[PATH_MAX]; /* below the sources, and the destination */
 };
 
 /* A .gcda file in memory. */
@@ -169,7 +182,13 @@ struct cover {
 	size_t nhash; /* a power of 2 */
 };
 
-static int merge_tree(struct job *, int, struct dir *, unsigned);
+/* A directory of one source. */
+struct tree {
+	int fd; /* -1: it has none */
+	size_t hits; /* entries found with those of the sources before */
+};
+
+static int merge_tree(struct job *, struct tree[], struct dir *, unsigned);
 
 /*
  * Small things
@@ -339,11 +358,8 @@ job_fail(struct job *j, int error)
 		return;
 	j->error = error;
 	st->offset = j->at;
-	if (j->indst)
-		(void)snprintf(st->where, sizeof(st->where), "%s%s", j->dst,
-		    j->path + j->rootlen);
-	else
-		memcpy(st->where, j->path, sizeof(st->where));
+	(void)snprintf(st->where, sizeof(st->where), "%s%s",
+	    j->indst ? j->dst : j->src[j->root], j->path);
 }
 
 static void
@@ -354,16 +370,6 @@ job_file(struct job *j, int error)
 	else
 		j->st->merged += j->merged;
 	j->st->skipped += j->skipped;
-}
-
-static void
-job_path(struct job *j, const char *path)
-{
-	j->pathlen = strlen(path);
-	if (j->pathlen >= sizeof(j->path))
-		j->pathlen = sizeof(j->path) - 1;
-	memcpy(j->path, path, j->pathlen);
-	j->path[j->pathlen] = '\0';
 }
 
 /* Appends a name to the path, and returns the length to go back to. */
@@ -403,6 +409,7 @@ job_end(struct job *j)
 static int
 dir_open(struct job *j, struct dir *d)
 {
+	struct stat st;
 	int error, flags, up;
 
 	if (d->fd >= 0)
@@ -417,20 +424,28 @@ dir_open(struct job *j, struct dir *d)
 			return (errno);
 		d->fd = openat(up, d->name, flags);
 	}
-	return (d->fd < 0 ? errno : 0);
+	if (d->fd >= 0)
+		return (0);
+	error = errno;
+	if (error == ENOTDIR &&
+	    fstatat(up, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(st.st_mode))
+		error = ELOOP;
+	return (error);
 }
 
 /* A new file in the destination's directory, under a name of its own. */
 static int
-temp_open(const struct place *dst, char name[32], int *fd)
+temp_open(struct job *j, const struct place *dst, char name[32], int *fd)
 {
-	uint32_t r[2];
 	int tries;
 
 	for (tries = 0; tries < 100; tries++) {
-		if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
+		if (j->temp.n++ == 0 &&
+		    getrandom(j->temp.random, sizeof(j->temp.random), 0) < 0)
 			return (errno);
-		(void)snprintf(name, 32, ".gons-%08x%08x", r[0], r[1]);
+		(void)snprintf(name, 32, ".gons-%08x%08x", j->temp.random[0],
+		    j->temp.random[1] + j->temp.n);
 		*fd = openat(dst->dir->fd, name,
 		    O_RDWR | O_CREAT | O_EXCL | OPEN_FILE, 0666);
 		if (*fd >= 0)
@@ -459,31 +474,38 @@ temp_link(const struct place *dst, const char *name)
 	return (0);
 }
 
-/*
- * Opens and locks the destination.  ENOENT: there is none.  One that was
- * replaced while we waited for the lock is opened anew.
- */
+/* Does the name still stand for the open file? */
 static int
-dst_open(struct job *j, const struct place *dst, struct input *in)
+dst_is(const struct place *dst, const struct input *in)
 {
 	struct stat st;
+
+	return (
+	    fstatat(dst->dir->fd, dst->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_ino == in->st.st_ino && st.st_dev == in->st.st_dev);
+}
+
+/*
+ * Opens and locks the destination.  ENOENT: there is none, unless flags have
+ * it made.  One that was removed while we waited for the lock is opened anew;
+ * so is one that was replaced, if it is of a kind that is.
+ */
+static int
+dst_open(struct job *j, const struct place *dst, int flags, int replaced,
+    struct input *in)
+{
 	int error;
 
 	for (;;) {
-		in->fd = openat(dst->dir->fd, dst->name, O_RDWR | OPEN_FILE);
+		in->fd = openat(
+		    dst->dir->fd, dst->name, O_RDWR | OPEN_FILE | flags, 0666);
 		if (in->fd < 0)
 			return (errno);
-		error = fstat(in->fd, &in->st) != 0 ? errno : 0;
-		if (error == 0 && !S_ISREG(in->st.st_mode))
+		error = lock_file(in->fd, F_WRLCK, j->lockms);
+		if (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode))
 			error = EINVAL;
-		if (error == 0)
-			error = lock_file(in->fd, F_WRLCK, j->lockms);
-		if (error == 0 && fstat(in->fd, &in->st) != 0)
-			error = errno;
-		if (error == 0 &&
-		    fstatat(dst->dir->fd, dst->name, &st,
-			AT_SYMLINK_NOFOLLOW) == 0 &&
-		    st.st_ino == in->st.st_ino && st.st_dev == in->st.st_dev)
+		if (error == 0 && in->st.st_nlink > 0 &&
+		    (!replaced || dst_is(dst, in)))
 			return (0);
 		close_fd(&in->fd);
 		if (error != 0)
@@ -516,6 +538,26 @@ kind_of(const unsigned char *p, size_t len)
 	return (KIND_OTHER);
 }
 
+/* The beginning of a file, most often all of it. */
+static int
+input_read(struct job *j, struct input *in)
+{
+	ssize_t got;
+	size_t len;
+	int error;
+
+	if (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode))
+		return (EINVAL);
+	len = in->st.st_size < PIECE ? (size_t)in->st.st_size : PIECE;
+	if ((error = buf_reserve(&j->in, PIECE)) != 0)
+		return (error);
+	if ((got = pread(in->fd, j->in.p, len, 0)) < 0)
+		return (errno);
+	j->in.len = (size_t)got;
+	in->kind = kind_of(j->in.p, j->in.len);
+	return (0);
+}
+
 /*
  * Opens a regular file and looks what it is.  Whoever writes it holds a lock,
  * which is waited for; a text is replaced, never written to, and needs none.
@@ -523,46 +565,41 @@ kind_of(const unsigned char *p, size_t len)
 static int
 input_open(struct job *j, const struct source *s, struct input *in)
 {
-	unsigned char head[6];
-	ssize_t got;
 	int error, locked;
 
+	j->root = s->root;
+	j->at = -1;
 	in->fd = openat(s->dir, s->name, O_RDONLY | OPEN_FILE);
 	if (in->fd < 0)
 		return (errno);
-	if (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode)) {
-		close_fd(&in->fd);
-		return (EINVAL);
-	}
 	locked = lock_file(in->fd, F_RDLCK, 0) == 0;
-	got = pread(in->fd, head, sizeof(head), 0);
-	error = got < 0 ? errno : 0;
-	in->kind = kind_of(head, got < 0 ? 0 : (size_t)got);
+	error = input_read(j, in);
 	if (error == 0 && !locked && in->kind != KIND_COVER) {
 		error = lock_file(in->fd, F_RDLCK, LOCK_SRC_MS);
-		got = pread(in->fd, head, sizeof(head), 0);
-		in->kind = kind_of(head, got < 0 ? 0 : (size_t)got);
+		if (error == 0)
+			error = input_read(j, in);
 	}
-	if (error == 0 && fstat(in->fd, &in->st) != 0)
-		error = errno;
 	if (error != 0)
 		close_fd(&in->fd);
-	j->at = -1;
 	return (error);
 }
 
-/* A whole .gcda file. */
+/* A whole .gcda file, of which some may have been read already. */
 static int
-input_load(const struct input *in, struct buf *b)
+input_load(const struct input *in, struct buf *b, size_t have)
 {
+	size_t size;
 	int error;
 
 	if (in->st.st_size > GCDA_MAX)
 		return (EFBIG);
-	if ((error = buf_reserve(b, (size_t)in->st.st_size + 1)) != 0)
+	size = (size_t)in->st.st_size;
+	b->len = size;
+	if (have >= size)
+		return (0);
+	if ((error = buf_reserve(b, size)) != 0)
 		return (error);
-	b->len = (size_t)in->st.st_size;
-	return (read_all(in->fd, b->p, b->len, 0));
+	return (read_all(in->fd, b->p + have, size - have, (off_t)have));
 }
 
 /*
@@ -700,14 +737,10 @@ gcda_end(struct gcda *g, size_t at)
 	return (0);
 }
 
-/* Is it a whole .gcda file, of which we understand every word? */
 static int
-gcda_check(struct gcda *g, const struct buf *b)
+gcda_open(struct gcda *g, const struct buf *b)
 {
-	struct record r;
 	uint32_t magic;
-	size_t at;
-	int error, infunction;
 
 	memset(g, 0, sizeof(*g));
 	g->p = b->p;
@@ -718,7 +751,18 @@ gcda_check(struct gcda *g, const struct buf *b)
 	g->swap = magic != GCDA_MAGIC;
 	if (g->swap && __builtin_bswap32(magic) != GCDA_MAGIC)
 		return (gcda_bad(g, EBADMSG, 0));
-	if ((error = gcda_version(g)) != 0)
+	return (gcda_version(g));
+}
+
+/* Is it a whole .gcda file, of which we understand every word? */
+static int
+gcda_check(struct gcda *g, const struct buf *b)
+{
+	struct record r;
+	size_t at;
+	int error, infunction;
+
+	if ((error = gcda_open(g, b)) != 0)
 		return (error);
 	infunction = 0;
 	for (at = g->body;; at = r.next) {
@@ -761,6 +805,13 @@ gcda_merge_one(int how, uint64_t a, uint64_t b)
 	return (add_saturated(a, b));
 }
 
+/* A counter is two words, the low one first. */
+static uint64_t
+gcda_counter(const struct gcda *g, size_t at)
+{
+	return (gcda_word(g, at) | (uint64_t)gcda_word(g, at + 4) << 32);
+}
+
 static void
 gcda_merge_counters(const struct gcda *d, const struct gcda *s,
     const struct record *a, const struct record *b, struct buf *out)
@@ -773,10 +824,8 @@ gcda_merge_counters(const struct gcda *d, const struct gcda *s,
 	how = gcda_merging(d, a->tag);
 	p = out->p + out->len;
 	for (i = 0; i < a->size; i += 8, p += 8) {
-		x = gcda_word(d, a->body + i) |
-		    (uint64_t)gcda_word(d, a->body + i + 4) << 32;
-		y = gcda_word(s, b->body + i) |
-		    (uint64_t)gcda_word(s, b->body + i + 4) << 32;
+		x = gcda_counter(d, a->body + i);
+		y = gcda_counter(s, b->body + i);
 		x = gcda_merge_one(how, x, y);
 		gcda_put(d, p, (uint32_t)x);
 		gcda_put(d, p + 4, (uint32_t)(x >> 32));
@@ -899,7 +948,7 @@ update_file(int fd, const struct buf *new, const struct buf *old)
 {
 	int error;
 
-	if (new->len > old->len &&
+	if (old->len != 0 && new->len > old->len &&
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t) new->len) != 0 &&
 	    errno != EOPNOTSUPP &&errno != ENOSYS &&errno != EINTR)
 		return (errno);
@@ -915,16 +964,19 @@ update_file(int fd, const struct buf *new, const struct buf *old)
 	return (error);
 }
 
-/* Makes the destination: at no time is there half a file. */
+/*
+ * Makes the destination: at no time is there half a file.  EEXIST: somebody
+ * else has made it.
+ */
 static int
-gcda_create(const struct place *dst, const struct buf *b)
+gcda_create(struct job *j, const struct place *dst)
 {
 	char name[32];
 	int error, fd;
 
-	if ((error = temp_open(dst, name, &fd)) != 0)
+	if ((error = temp_open(j, dst, name, &fd)) != 0)
 		return (error);
-	error = write_all(fd, b->p, b->len, 0);
+	error = write_all(fd, j->acc.p, j->acc.len, 0);
 	close_fd(&fd);
 	if (error == 0)
 		error = temp_link(dst, name);
@@ -940,13 +992,13 @@ gcda_update(struct job *j, const struct input *in)
 	struct gcda d, s;
 	int error;
 
-	if ((error = input_load(in, &j->in)) != 0)
+	if ((error = input_load(in, &j->in, 0)) != 0)
 		return (fault(j, error, 1, -1));
 	if (in->st.st_size == 0)
-		return (update_file(in->fd, &j->acc, &j->in));
+		return (fault(j, update_file(in->fd, &j->acc, &j->in), 1, -1));
 	if ((error = gcda_check(&d, &j->in)) != 0)
 		(void)fault(j, error, 1, (int64_t)d.fault);
-	else if ((error = gcda_check(&s, &j->acc)) != 0 ||
+	else if ((error = gcda_open(&s, &j->acc)) != 0 ||
 		 (error = gcda_merge(&d, &s, &j->out)) != 0)
 		(void)fault(j, error, 0, (int64_t)s.fault);
 	else
@@ -956,18 +1008,23 @@ gcda_update(struct job *j, const struct input *in)
 	return (error);
 }
 
+/*
+ * A small file is made in its place: what is interrupted leaves an empty one,
+ * which is as good as none.
+ */
 static int
 gcda_store(struct job *j, const struct place *dst)
 {
 	struct input in;
-	int error;
+	int error, flags;
 
 	if ((error = dir_open(j, dst->dir)) != 0)
 		return (fault(j, error, 1, -1));
+	flags = j->acc.len <= GCDA_SMALL ? O_CREAT : 0;
 	do {
-		error = dst_open(j, dst, &in);
-		if (error == ENOENT)
-			error = gcda_create(dst, &j->acc);
+		error = dst_open(j, dst, flags, 0, &in);
+		if (error == ENOENT && flags == 0)
+			error = gcda_create(j, dst);
 		else if (error == 0) {
 			error = gcda_update(j, &in);
 			(void)lock_file(in.fd, F_UNLCK, 0);
@@ -985,7 +1042,7 @@ gcda_add(struct job *j, const struct input *in)
 	struct gcda d, s;
 	int error;
 
-	if ((error = input_load(in, &j->in)) != 0)
+	if ((error = input_load(in, &j->in, j->in.len)) != 0)
 		return (fault(j, error, 0, -1));
 	if ((error = gcda_check(&s, &j->in)) != 0)
 		return (fault(j, error, 0, (int64_t)s.fault));
@@ -993,7 +1050,7 @@ gcda_add(struct job *j, const struct input *in)
 		buf_swap(&j->acc, &j->in);
 		return (0);
 	}
-	if ((error = gcda_check(&d, &j->acc)) != 0 ||
+	if ((error = gcda_open(&d, &j->acc)) != 0 ||
 	    (error = gcda_merge(&d, &s, &j->out)) != 0)
 		return (fault(j, error, 0, (int64_t)s.fault));
 	buf_swap(&j->acc, &j->out);
@@ -1390,7 +1447,7 @@ cover_read(struct job *j, struct cover *c, const struct input *in, int indst)
 	total = 0;
 	j->in.len = 0;
 	for (;;) {
-		error = buf_reserve(&j->in, j->in.len + 65536);
+		error = buf_reserve(&j->in, j->in.len + PIECE);
 		if (error != 0)
 			break;
 		got = pread(
@@ -1517,7 +1574,7 @@ cover_store(struct job *j, struct cover *c, const struct place *dst,
 	char name[32];
 	int error, fd;
 
-	if ((error = temp_open(dst, name, &fd)) != 0)
+	if ((error = temp_open(j, dst, name, &fd)) != 0)
 		return (fault(j, error, 1, -1));
 	if (old->fd >= 0)
 		copy_owner(fd, &old->st);
@@ -1542,7 +1599,7 @@ cover_dst(
 	ssize_t got;
 	int error;
 
-	if ((error = dst_open(j, dst, in)) != 0)
+	if ((error = dst_open(j, dst, 0, 1, in)) != 0)
 		return (error == ENOENT ? 0 : fault(j, error, 1, -1));
 	if ((got = pread(in->fd, head, sizeof(head), 0)) < 0)
 		return (fault(j, errno, 1, -1));
@@ -1578,11 +1635,8 @@ cover_merge(
 		if ((error = dir_open(j, dst->dir)) != 0)
 			return (fault(j, error, 1, -1));
 		error = cover_dst(j, &c, dst, &in);
-		for (i = 0; error == 0 && i < n; i++) {
-			if (n > 1)
-				job_path(j, s[i].name);
+		for (i = 0; error == 0 && i < n; i++)
 			error = cover_source(j, &c, &s[i]);
-		}
 		if (error == 0)
 			error = cover_store(j, &c, dst, &in);
 		if (in.fd >= 0)
@@ -1611,8 +1665,6 @@ merge_files(
 
 	j->merged = j->skipped = 0;
 	for (i = 0; i < n; i++) {
-		if (n > 1)
-			job_path(j, s[i].name);
 		error = input_open(j, &s[i], &in);
 		if (error == ENOENT || (error == 0 && in.kind == KIND_EMPTY))
 			j->skipped++;
@@ -1638,109 +1690,233 @@ merge_files(
  */
 
 /* In a tree, files that are no coverage data are none of our business. */
-static void
-tree_file(struct job *j, const struct source *s, struct dir *to)
+static int
+tree_wants(struct job *j, const struct source *s)
 {
 	struct input in;
-	struct place dst;
-	int error, named;
 
-	named = ends_with(s->name, ".gcda");
-	if (j->nothing || (!named && j->gcda))
-		return;
-	if (!named) {
-		if (input_open(j, s, &in) != 0)
-			return;
-		close_fd(&in.fd);
-		if (in.kind != KIND_GCDA && in.kind != KIND_COVER)
-			return;
-	}
-	dst.dir = to;
-	dst.name = s->name;
-	error = merge_files(j, s, 1, &dst);
-	job_file(j, error);
+	if (j->nothing)
+		return (0);
+	if (ends_with(s->name, ".gcda"))
+		return (1);
+	if (j->gcda || input_open(j, s, &in) != 0)
+		return (0);
+	close_fd(&in.fd);
+	return (in.kind == KIND_GCDA || in.kind == KIND_COVER);
 }
 
-/* A directory of the source; below the strip level it is one to the other. */
+/* Merges the files of that name in source k and those behind it. */
+static void
+tree_file(
+    struct job *j, struct tree t[], size_t k, const char *name, struct dir *to)
+{
+	struct source *s;
+	struct place dst;
+	struct stat st;
+	size_t n;
+	int error;
+
+	if ((s = calloc(j->nsrc, sizeof(*s))) == NULL) {
+		job_fail(j, fault(j, ENOMEM, 0, -1));
+		return;
+	}
+	error = 0;
+	for (n = 0; k < j->nsrc && error == 0; k++) {
+		if (t[k].fd < 0)
+			continue;
+		s[n].dir = t[k].fd;
+		s[n].name = name;
+		s[n].root = k;
+		if (n++ == 0)
+			continue; /* its type is known */
+		if (fstatat(t[k].fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+			n--;
+			continue;
+		}
+		t[k].hits++;
+		if (!S_ISREG(st.st_mode)) {
+			j->root = k;
+			error = S_ISLNK(st.st_mode) ? ELOOP : EINVAL;
+			(void)fault(j, error, 0, -1);
+		}
+	}
+	if (tree_wants(j, &s[0])) {
+		dst.dir = to;
+		dst.name = name;
+		j->merged = j->skipped = 0;
+		if (error == 0)
+			error = merge_files(j, s, n, &dst);
+		job_file(j, error);
+	}
+	free(s);
+}
+
+/* Opens the directory of that name in source k and in those behind it. */
 static int
-tree_dir(struct job *j, const struct source *s, struct dir *to, unsigned depth)
+tree_open(struct job *j, struct tree t[], size_t k, const char *name,
+    struct tree sub[])
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < j->nsrc; i++) {
+		sub[i].fd = -1;
+		if (i < k || t[i].fd < 0)
+			continue;
+		sub[i].fd = openat(t[i].fd, name, OPEN_DIR);
+		if (sub[i].fd < 0 && i == k)
+			return (fault(j, errno, 0, -1));
+		t[i].hits += i > k && sub[i].fd >= 0;
+		if (sub[i].fd >= 0 && !j->take && fstat(sub[i].fd, &st) == 0 &&
+		    st.st_dev == j->top.st_dev && st.st_ino == j->top.st_ino)
+			close_fd(&sub[i].fd); /* the destination is in here */
+	}
+	return (0);
+}
+
+/* A directory; below the strip level it is one to the destination, too. */
+static int
+tree_dir(struct job *j, struct tree t[], size_t k, const char *name,
+    struct dir *to, unsigned depth)
 {
 	struct dir next;
-	struct stat st;
-	int error, fd;
+	struct tree *sub;
+	int error;
 
 	if (depth >= DEPTH_MAX)
 		return (fault(j, ENAMETOOLONG, 0, -1));
-	if ((fd = openat(s->dir, s->name, OPEN_DIR)) < 0)
-		return (fault(j, errno, 0, -1));
-	if (!j->take && fstat(fd, &st) == 0 && st.st_dev == j->root.st_dev &&
-	    st.st_ino == j->root.st_ino) {
-		close_fd(&fd); /* the destination lies within the source */
-		return (0);
-	}
+	if ((sub = calloc(j->nsrc, sizeof(*sub))) == NULL)
+		return (fault(j, ENOMEM, 0, -1));
 	next.up = to;
-	next.name = s->name;
+	next.name = name;
 	next.fd = -1;
-	error = merge_tree(j, fd, depth < j->strip ? to : &next, depth + 1);
+	if ((error = tree_open(j, t, k, name, sub)) == 0)
+		error = merge_tree(
+		    j, sub, depth < j->strip ? to : &next, depth + 1);
 	close_fd(&next.fd);
+	free(sub);
 	return (error);
 }
 
 static void
-tree_entry(struct job *j, int fd, const struct dirent *e, struct dir *to,
-    unsigned depth)
+tree_entry(struct job *j, struct tree t[], size_t k, const struct dirent *e,
+    struct dir *to, unsigned depth)
 {
-	struct source s;
 	struct stat st;
 	mode_t mode;
 	int error;
 
-	s.dir = fd;
-	s.name = e->d_name;
 	mode = (mode_t)DTTOIF(e->d_type);
 	if (e->d_type == DT_UNKNOWN &&
-	    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	    fstatat(t[k].fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		mode = st.st_mode & S_IFMT;
+	j->root = k;
 	error = 0;
 	if (mode == S_IFDIR)
-		error = tree_dir(j, &s, to, depth);
+		error = tree_dir(j, t, k, e->d_name, to, depth);
 	else if (mode == S_IFREG)
-		tree_file(j, &s, to);
+		tree_file(j, t, k, e->d_name, to);
 	else if (ends_with(e->d_name, ".gcda"))
 		error = fault(j, mode == S_IFLNK ? ELOOP : EINVAL, 0, -1);
 	if (error != 0)
 		job_fail(j, error);
 	if (j->take)
 		(void)unlinkat(
-		    fd, e->d_name, mode == S_IFDIR ? AT_REMOVEDIR : 0);
+		    t[k].fd, e->d_name, mode == S_IFDIR ? AT_REMOVEDIR : 0);
 }
 
-/* Walks a directory, relative to its descriptor, which it closes. */
+/* Was the entry dealt with when one of the sources before k was walked? */
 static int
-merge_tree(struct job *j, int fd, struct dir *to, unsigned depth)
+tree_seen(struct tree t[], size_t k, const char *name)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < k; i++)
+		if (t[i].fd >= 0 &&
+		    fstatat(t[i].fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return (1);
+	return (0);
+}
+
+/* The next entry but . and .. */
+static const struct dirent *
+tree_next(DIR *d)
+{
+	const struct dirent *e;
+
+	do
+		e = readdir(d);
+	while (e != NULL &&
+	       (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
+	return (e);
+}
+
+/* Has all of it been dealt with, together with the sources before? */
+static int
+tree_done(DIR *d, const struct tree *t)
+{
+	size_t n;
+
+	for (n = 0; n <= t->hits && tree_next(d) != NULL; n++)
+		;
+	rewinddir(d);
+	return (n == t->hits);
+}
+
+/* Walks the directory of source k, and with it those behind. */
+static int
+tree_walk(
+    struct job *j, struct tree t[], size_t k, struct dir *to, unsigned depth)
 {
 	const struct dirent *e;
 	size_t old;
 	DIR *d;
+	int copy, error;
 
-	if ((d = fdopendir(fd)) == NULL) {
-		fault(j, errno, 0, -1);
-		close_fd(&fd);
-		return (errno);
+	j->root = k;
+	if ((copy = openat(t[k].fd, ".", OPEN_DIR)) < 0)
+		return (fault(j, errno, 0, -1));
+	if ((d = fdopendir(copy)) == NULL) {
+		close_fd(&copy);
+		return (fault(j, ENOMEM, 0, -1));
 	}
-	while ((e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		if (++j->entries > ENTRY_MAX) {
-			(void)closedir(d);
-			return (fault(j, E2BIG, 0, -1));
+	error = 0;
+	if (k > 0 && tree_done(d, &t[k])) {
+		(void)closedir(d);
+		return (0);
+	}
+	while (error == 0 && (e = tree_next(d)) != NULL) {
+		if (++j->entries > ENTRY_MAX)
+			error = fault(j, E2BIG, 0, -1);
+		else if (k == 0 || !tree_seen(t, k, e->d_name)) {
+			old = job_enter(j, e->d_name);
+			tree_entry(j, t, k, e, to, depth);
+			job_leave(j, old);
 		}
-		old = job_enter(j, e->d_name);
-		tree_entry(j, fd, e, to, depth);
-		job_leave(j, old);
 	}
 	(void)closedir(d);
-	return (0);
+	return (error);
+}
+
+/*
+ * Merges one directory of all sources, -1 where there is none, and closes the
+ * descriptors.  What all sources have of one file is added up before it goes
+ * to the destination: of each file all or nothing is merged.
+ */
+static int
+merge_tree(struct job *j, struct tree t[], struct dir *to, unsigned depth)
+{
+	size_t k;
+	int error;
+
+	error = 0;
+	for (k = 0; k < j->nsrc && error == 0; k++)
+		if (t[k].fd >= 0)
+			error = tree_walk(j, t, k, to, depth);
+	for (k = 0; k < j->nsrc; k++)
+		close_fd(&t[k].fd);
+	return (error);
 }
 
 /*
@@ -1762,20 +1938,17 @@ path_type(const char *path, struct stat *st, mode_t *type)
 
 /* Are the sources, as far as they exist, all of one type, and which? */
 static int
-sources_type(struct job *j, const char *const src[], size_t n, mode_t *type)
+sources_type(struct job *j, mode_t *type)
 {
 	struct stat dst, st;
 	mode_t dsttype, one;
-	size_t i;
 	int error;
 
-	job_path(j, j->dst);
 	if ((error = path_type(j->dst, &dst, &dsttype)) != 0)
-		return (error);
+		return (fault(j, error, 1, -1));
 	*type = dsttype;
-	for (i = 0; i < n; i++) {
-		job_path(j, src[i]);
-		if ((error = path_type(src[i], &st, &one)) != 0)
+	for (j->root = 0; j->root < j->nsrc; j->root++) {
+		if ((error = path_type(j->src[j->root], &st, &one)) != 0)
 			return (error);
 		if (one == 0)
 			continue;
@@ -1786,13 +1959,14 @@ sources_type(struct job *j, const char *const src[], size_t n, mode_t *type)
 		    dst.st_ino == st.st_ino)
 			return (EINVAL);
 	}
+	j->root = 0;
 	if (dsttype == S_IFDIR)
-		j->root = dst;
+		j->top = dst;
 	return (0);
 }
 
 static int
-merge_file_paths(struct job *j, const char *const src[], size_t n)
+merge_file_paths(struct job *j)
 {
 	struct dir dir;
 	struct place dst;
@@ -1802,15 +1976,16 @@ merge_file_paths(struct job *j, const char *const src[], size_t n)
 	int error;
 
 	path = strdup(j->dst);
-	s = calloc(n + 1, sizeof(*s));
+	s = calloc(j->nsrc, sizeof(*s));
 	if (path == NULL || s == NULL) {
 		free(path);
 		free(s);
 		return (fault(j, ENOMEM, 1, -1));
 	}
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < j->nsrc; i++) {
 		s[i].dir = AT_FDCWD;
-		s[i].name = src[i];
+		s[i].name = j->src[i];
+		s[i].root = i;
 	}
 	memset(&dir, 0, sizeof(dir));
 	slash = strrchr(path, '/');
@@ -1821,39 +1996,39 @@ merge_file_paths(struct job *j, const char *const src[], size_t n)
 	dir.name = slash == NULL ? "." : slash == path ? "/" : path;
 	dir.fd = -1;
 	j->follow = j->made = 1;
-	job_path(j, src[0]);
-	error = merge_files(j, s, n, &dst);
-	j->rootlen = j->pathlen;
+	error = merge_files(j, s, j->nsrc, &dst);
 	close_fd(&dir.fd);
 	free(s);
 	free(path);
 	return (error);
 }
 
-static void
-merge_tree_paths(struct job *j, const char *const src[], size_t n)
+static int
+merge_tree_paths(struct job *j)
 {
 	struct dir dir;
+	struct tree *t;
 	size_t i;
-	int error, fd;
+	int error;
 
+	if ((t = calloc(j->nsrc, sizeof(*t))) == NULL)
+		return (fault(j, ENOMEM, 0, -1));
 	memset(&dir, 0, sizeof(dir));
 	dir.name = j->dst;
 	dir.fd = -1;
-	for (i = 0; i < n; i++) {
-		job_path(j, src[i]);
-		j->rootlen = j->pathlen;
-		j->entries = 0;
-		if ((fd = open(src[i], OPEN_DIR)) >= 0)
-			error = merge_tree(j, fd, &dir, 0);
-		else
-			error = fault(j, errno, 0, -1);
-		if (error == ENOENT && fd < 0)
+	for (i = 0; i < j->nsrc; i++) {
+		t[i].fd = open(j->src[i], OPEN_DIR);
+		if (t[i].fd < 0 && errno == ENOENT)
 			j->st->skipped++;
-		else if (error != 0)
-			job_fail(j, error);
+		else if (t[i].fd < 0) {
+			j->root = i;
+			job_fail(j, fault(j, errno, 0, -1));
+		}
 	}
+	error = merge_tree(j, t, &dir, 0);
 	close_fd(&dir.fd);
+	free(t);
+	return (error);
 }
 
 int
@@ -1865,24 +2040,29 @@ gons_covmerge(
 	mode_t type;
 	int error;
 
-	st = st != NULL ? st : &own;
+	if (st == NULL)
+		st = &own;
 	memset(st, 0, sizeof(*st));
 	st->offset = -1;
 	if (dst == NULL || (src == NULL && n != 0)) {
 		errno = EINVAL;
 		return (-1);
 	}
+	if (n == 0)
+		return (0);
 	memset(&j, 0, sizeof(j));
 	j.st = st;
 	j.dst = dst;
+	j.src = src;
+	j.nsrc = n;
 	j.at = -1;
 	j.lockms = -1;
-	if ((error = sources_type(&j, src, n, &type)) != 0)
+	if ((error = sources_type(&j, &type)) != 0)
 		job_fail(&j, error);
-	else if (type == S_IFDIR)
-		merge_tree_paths(&j, src, n);
-	else if (n > 0)
-		job_file(&j, merge_file_paths(&j, src, n));
+	else if (type != S_IFDIR)
+		job_file(&j, merge_file_paths(&j));
+	else if ((error = merge_tree_paths(&j)) != 0)
+		job_fail(&j, error);
 	job_end(&j);
 	if (j.error == 0)
 		return (0);
@@ -2144,7 +2324,7 @@ module_list(struct dl_phdr_info *info, size_t size, void *to)
 		return (0);
 	if (name == NULL || *name == '\0')
 		name = "/proc/self/exe";
-	if (*name != '/' || strncmp(name, "/lib", 4) == 0 ||
+	if (strchr(name, '/') == NULL || strncmp(name, "/lib", 4) == 0 ||
 	    strncmp(name, "/usr/lib", 8) == 0)
 		return (0);
 	if ((fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0)
@@ -2169,7 +2349,7 @@ module_adds(struct dl_phdr_info *info, size_t size, void *adds)
 static struct areas *
 areas_new(void)
 {
-	static unsigned long long none;
+	static unsigned long none; /* the number of loads then, and 1 */
 	unsigned long long adds;
 	struct areas *areas;
 	size_t i;
@@ -2177,12 +2357,13 @@ areas_new(void)
 
 	adds = 0;
 	(void)dl_iterate_phdr(module_adds, &adds);
-	if (adds != 0 && __atomic_load_n(&none, __ATOMIC_RELAXED) == adds)
+	if (__atomic_load_n(&none, __ATOMIC_RELAXED) == (unsigned long)adds + 1)
 		return (NULL);
 	areas = NULL;
 	(void)dl_iterate_phdr(module_list, &areas);
 	if (areas == NULL) {
-		__atomic_store_n(&none, adds, __ATOMIC_RELAXED);
+		__atomic_store_n(
+		    &none, (unsigned long)adds + 1, __ATOMIC_RELAXED);
 		return (NULL);
 	}
 	at = sizeof(*areas) + areas->n * sizeof(areas->area[0]) + 65536;
@@ -2391,24 +2572,27 @@ gons__cov_active(void)
 static void
 cov_empty(int dir, const char *name, const char *to, unsigned strip)
 {
+	static const char *const data = "data";
 	struct gons_covstat st;
 	struct job j;
 	struct dir top;
-	int fd;
+	struct tree tree = { -1, 0 };
 
 	memset(&st, 0, sizeof(st));
 	memset(&j, 0, sizeof(j));
 	memset(&top, 0, sizeof(top));
 	j.st = &st;
 	j.dst = to != NULL ? to : "";
+	j.src = &data;
+	j.nsrc = 1;
 	j.lockms = LOCK_GLUE_MS;
 	j.follow = j.take = j.renew = j.gcda = 1;
 	j.nothing = to == NULL;
 	j.strip = strip;
 	top.name = j.dst;
 	top.fd = -1;
-	if ((fd = openat(dir, name, OPEN_DIR)) >= 0)
-		(void)merge_tree(&j, fd, &top, 0);
+	if ((tree.fd = openat(dir, name, OPEN_DIR)) >= 0)
+		(void)merge_tree(&j, &tree, &top, 0);
 	close_fd(&top.fd);
 	job_end(&j);
 	(void)unlinkat(dir, name, AT_REMOVEDIR);
@@ -2850,7 +3034,7 @@ gons__cov_child(const int fd[2], int forked)
 	struct stat st;
 	int i;
 
-	if (!cov_wanted() || (fd[0] < 0 && !cov_files()))
+	if (!child.ready && fd[0] < 0 && !(cov_wanted() && cov_files()))
 		return;
 	for (i = 0; i < 2; i++) {
 		if (child.ready)

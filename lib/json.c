@@ -410,7 +410,6 @@ static int
 print(const struct text *text)
 {
 	text->data[text->len] = '\n';
-	errno = EIO;
 	if (fwrite(text->data, text->len + 1, 1, stdout) == 1 &&
 	    fflush(stdout) == 0)
 		return 0;

@@ -54,6 +54,7 @@ needs_abi()
 	    atf_skip "the library is built with -fsanitize"
 	echo 'int main(void) { return 0; }' >abi.c
 	"$@" -o abi.out abi.c || atf_skip "$1 makes no programs"
+	./abi.out || atf_skip "the programs of $1 do not run here"
 	[ "$(abi abi.out)" = "$(abi "$stage/lib/libgons.so.0")" ] ||
 	    atf_skip "the library is not built for programs of $1"
 }

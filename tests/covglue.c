@@ -9,8 +9,9 @@
  *
  *	covglue CHILDREN WHAT [ARGUMENT]
  *
- * Each child goes where WHAT says, runs the action, and exits.  The exit
- * status of the parent is that of the last child, a signal as 128 + N.
+ * Each child goes where WHAT says, runs the action, and exits; with "fork" they
+ * are forks of one child.  The exit status of the parent is that of the last
+ * child, a signal as 128 + N.
  */
 
 #include <sys/mount.h>
@@ -79,6 +80,18 @@ pivot(const char *root, int readonly)
 	need(chdir("/") == 0, "chdir");
 }
 
+/* A user namespace, in which 0 is somebody else. */
+static void
+join(const char *path)
+{
+	int fd;
+
+	need((fd = open(path, O_RDONLY | O_CLOEXEC)) >= 0, path);
+	need(setns(fd, CLONE_NEWUSER) == 0, "setns");
+	need(setgid(0) == 0 && setuid(0) == 0, "setuid");
+	(void)close(fd);
+}
+
 static void
 close_all(void)
 {
@@ -109,7 +122,9 @@ go(const char *what, const char *arg)
 	else if (strcmp(what, "close") == 0) {
 		need(chroot(arg) == 0 && chdir("/") == 0, "chroot");
 		close_all();
-	} else if (strcmp(what, "fsize") == 0)
+	} else if (strcmp(what, "join") == 0)
+		join(arg);
+	else if (strcmp(what, "fsize") == 0)
 		need(setrlimit(RLIMIT_FSIZE, &none) == 0, "setrlimit");
 	action();
 	if (strcmp(what, "term") == 0)
@@ -127,10 +142,14 @@ child(const char *fds, char *argv[])
 	need(sscanf(fds, "%d,%d", &fd[0], &fd[1]) == 2, "COVGLUE_FD");
 	gons__cov_child(fd, 0);
 	(void)unsetenv("COVGLUE_FD");
-	if (getenv("COVGLUE_PREPARED") == NULL) {
+	if (strcmp(argv[2], "fork") == 0) {
+		/* Comes back to main, to fork as a prepared process does. */
+		need(setenv("COVGLUE_FORKS", "", 1) == 0, "setenv");
+	} else {
 		go(argv[2], argv[3]);
 		exit(getenv("LLVM_PROFILE_FILE") != NULL &&
-			     strstr(getenv("LLVM_PROFILE_FILE"), "gons") != NULL
+			     strstr(getenv("LLVM_PROFILE_FILE"),
+				 "gons.profraw") != NULL
 			 ? 98
 			 : 0);
 	}
@@ -148,7 +167,7 @@ start(char *argv[], const int fd[2], struct gons__cov *cov)
 	int i, n;
 
 	(void)snprintf(entry, sizeof(entry), "COVGLUE_FD=%d,%d", fd[0], fd[1]);
-	for (n = 0; environ[n] != NULL && n < 250; n++)
+	for (n = 0; n < 250 && environ[n] != NULL; n++)
 		envp[n] = environ[n];
 	envp[n++] = entry;
 	envp[n] = NULL;
@@ -181,22 +200,21 @@ main(int argc, char *argv[])
 {
 	struct gons__cov *cov;
 	pid_t pid;
-	int fd[2], i, status;
+	int fd[2], forks, i, n, status;
 
 	if (getenv("COVGLUE_FD") != NULL)
 		child(getenv("COVGLUE_FD"), argv);
 	if (argc < 3)
 		return (96);
+	forks = getenv("COVGLUE_FORKS") != NULL;
 	status = 0;
-	for (i = 0; i < atoi(argv[1]); i++) {
+	n = strcmp(argv[2], "fork") == 0 && !forks ? 1 : atoi(argv[1]);
+	for (i = 0; i < n; i++) {
 		cov = gons__cov_new(fd); /* COUNT-PARENT */
 		if (strcmp(argv[2], "active") == 0)
 			(void)printf(
 			    "%d %d\n", gons__cov_active(), cov != NULL);
-		if (strcmp(argv[2], "fork") == 0)
-			pid = start_fork(argv, fd);
-		else
-			pid = start(argv, fd, cov);
+		pid = forks ? start_fork(argv, fd) : start(argv, fd, cov);
 		need(pid > 0, "start");
 		if (strcmp(argv[2], "die") == 0)
 			syscall(SYS_kill, getpid(), SIGKILL);

@@ -29,7 +29,7 @@ main(int argc, char *argv[])
 	if (argc > 1) {
 		if ((fd = open(argv[1], O_RDONLY | O_CLOEXEC)) == -1)
 			return 1;
-		(void)printf("setns %s\n", setns(fd, CLONE_NEWNS) == 0 ? "joins"
+		(void)printf("setns %s\n", setns(fd, 0) == 0 ? "joins"
 					   : errno == EINVAL ? "EINVAL"
 							     : strerror(errno));
 		return 0;

@@ -22,6 +22,8 @@ modes()
 	    atf_fail "not linked with the shared library"
 	mode "$1" $ld $gc "$src" $libs
 	mode "$1" $ld -Wl,--as-needed "$src" $libs
+	# A reference from what is not kept does not count as a need.
+	mode "$1" $ld $gc -Wl,--as-needed "$src" $libs
 	mode "$1" $ld -no-pie -fno-pie "$src" $libs
 	mode "$1" $ld --static "$src" $static
 	! readelf -d app | grep NEEDED || atf_fail "not static"
@@ -388,7 +390,7 @@ cgo_body()
 	go_build
 	starts ./app
 	# An even and an odd number of variables: the run time walks behind.
-	for one in mnt mnt,net net,user,uts; do
+	for one in user mnt,user net,user,uts; do
 		atf_check -o save:got "$target" -e -w want $one ./app
 		atf_check -o file:want grep -E "^(${one%%,*}|$(echo $one |
 		    tr , '|')) " got
@@ -642,12 +644,13 @@ symbols_body()
 		[ -e "$file" ] || continue
 		nm -g --defined-only "$file" | awk 'NF == 3 { print $3 }' \
 		    >defined
-		atf_check -s exit:1 grep -v '^gons_' defined
+		# Some compilers add these to position-independent code.
+		atf_check -s exit:1 grep -v -e '^gons_' -e get_pc_thunk defined
 	done
 	atf_check -o empty nm -g --defined-only "$stage/lib/gons/autostart.o"
 	# All of libgons.a is what gons.h declares and what is shared inside.
 	nm -g --defined-only "$stage/lib/gons/libgons.a" |
-	    awk 'NF == 3 && $3 !~ /^gons__/ { print $3 }' | sort >defined
+	    awk 'NF == 3 && $3 ~ /^gons_[^_]/ { print $3 }' | sort >defined
 	declared "$src/include/gons.h" | written >expected
 	atf_check -o file:expected cat defined
 }

@@ -4,8 +4,8 @@
 
 .include "tests.mk"
 
-PROGS_C!=	cd ${.CURDIR} && ls *_${KIND}.c 2>/dev/null | sed 's/\.c$$//'
-PROGS_SH!=	cd ${.CURDIR} && ls *_${KIND}.sh 2>/dev/null || :
+PROGS_C!=	cd ${.CURDIR} && ls ${KIND}_*.c 2>/dev/null | sed 's/\.c$$//'
+PROGS_SH!=	cd ${.CURDIR} && ls ${KIND}_*.sh 2>/dev/null || :
 ARCHIVE=	${LIBOBJ}/autostart.o ${LIBOBJ}/libgons.a
 
 all: .PHONY ${PROGS_C}
@@ -18,12 +18,18 @@ ${p}: ${p}.c ${ARCHIVE}
 .endfor
 .NOPATH: ${PROGS_C}
 
+# Each runs in an empty directory, in memory if that can be had.
+RUN=		dir=`mktemp -d -p /dev/shm 2>/dev/null || mktemp -d` && \
+		trap 'rm -rf "$$dir"' EXIT && cd "$$dir" && ${TESTENV}
+
 ${KIND}: .PHONY all
 .for p in ${PROGS_C}
-	@${TESTENV} ./${p} ${ARGS}
+	@echo "== ${p}"
+	@${RUN} ${.OBJDIR}/${p} ${ARGS}
 .endfor
 .for p in ${PROGS_SH}
-	@${TESTENV} sh ${.CURDIR}/${p} ${ARGS}
+	@echo "== ${p}"
+	@${RUN} sh ${.CURDIR}/${p} ${ARGS}
 .endfor
 .if empty(PROGS_C) && empty(PROGS_SH)
 	@echo "There is no program for ${KIND} yet."

@@ -110,6 +110,16 @@ head(atf_tc_t *tc)
 }
 
 static void
+make_sealed(void)
+{
+	struct gons_reexec *req = rx_script("return 0");
+
+	rx_flags(req, GONS_REEXEC_SEALED);
+	(void)rx_ok(req);
+	gons_reexec_free(req);
+}
+
+static void
 body(const atf_tc_t *tc)
 {
 	unsigned char before[MAXFDS / 8];
@@ -137,6 +147,8 @@ body(const atf_tc_t *tc)
 		sandbox(0);
 	if (rx_mode != 0)
 		ATF_REQUIRE_EQ(0, gons_reexec_prepare());
+	if ((table[i].flags & RX_SEALED) != 0)
+		make_sealed();
 	look_at_fds(before);
 	table[i].body();
 	leaves_nothing(before);

@@ -28,7 +28,8 @@ struct rx_case {
 enum {
 	RX_ROOT = 1, /* as root only */
 	RX_EXEC = 2, /* says nothing about prepared children */
-	RX_SANDBOX = 4 /* in a user namespace of its own */
+	RX_SANDBOX = 4, /* in a user namespace of its own */
+	RX_SEALED = 8 /* with the copy of the program that is made once */
 };
 
 /* GONS_REEXEC_PREPARED, or 0: is or-ed into every request. */

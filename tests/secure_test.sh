@@ -10,7 +10,7 @@ user=65534
 # needs_other: the caller may become another user.
 needs_other()
 {
-	needs_abi gcc
+	needs_abi $own_cc
 	needs setpriv
 	other="setpriv --reuid=$user --regid=$user --clear-groups"
 	$other true 2>why || atf_skip "cannot become another user: $(cat why)"
@@ -21,7 +21,7 @@ needs_other()
 # program HOW...: ./report, not yet privileged.
 program()
 {
-	links gcc "$@" -D_GNU_SOURCE -o report "$helpers/h_report.c" \
+	links $own_cc "$@" -D_GNU_SOURCE -o report "$helpers/h_report.c" \
 	    $(pkg-config --cflags --libs gons)
 }
 
@@ -64,7 +64,7 @@ check_refusal()
 # unmoved: the namespaces themselves are those that it was started in.
 unmoved()
 {
-	links gcc "$@" -o plain "$helpers/h_plain.c" \
+	links $own_cc "$@" -o plain "$helpers/h_plain.c" \
 	    $(pkg-config --cflags --libs gons)
 }
 
@@ -99,7 +99,6 @@ set_user_id_head()
 {
 	atf_set descr "a set-user-ID program"
 	atf_set require.user root
-	atf_set require.progs gcc
 }
 set_user_id_body()
 {
@@ -126,7 +125,6 @@ set_group_id_head()
 {
 	atf_set descr "a set-group-ID program"
 	atf_set require.user root
-	atf_set require.progs gcc
 }
 set_group_id_body()
 {
@@ -145,7 +143,7 @@ capabilities_head()
 {
 	atf_set descr "a program with file capabilities"
 	atf_set require.user root
-	atf_set require.progs "gcc setcap"
+	atf_set require.progs setcap
 }
 capabilities_body()
 {
@@ -171,7 +169,6 @@ own_will_head()
 {
 	atf_set descr "gons_switch(3) works in a set-user-ID program"
 	atf_set require.user root
-	atf_set require.progs gcc
 }
 own_will_body()
 {
@@ -203,11 +200,11 @@ own_will_body()
 		return 0;
 	}
 	END
-	links gcc -static -o report "$helpers/h_report.c" -D_GNU_SOURCE \
+	links $own_cc -static -o report "$helpers/h_report.c" -D_GNU_SOURCE \
 	    $(pkg-config --cflags --libs gons)
 	chmod 4755 report
 	needs_secure
-	links gcc -static -o own own.c $(pkg-config --cflags --libs gons)
+	links $own_cc -static -o own own.c $(pkg-config --cflags --libs gons)
 	atf_check chmod 4755 own
 	atf_check -o save:got "$target" -w want uts \
 	    sh -c "$other ./own /proc/\$TARGET/ns/uts"

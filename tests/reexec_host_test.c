@@ -1,0 +1,678 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * Hosts of all kinds: that ignore SIGCHLD or reap whatever ends, with threads,
+ * poll loops, forked copies, closed standard descriptors, few resources or an
+ * old kernel.
+ */
+
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <atf-c.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "helpers.h"
+#include "rx.h"
+
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+#define NTHREADS 8
+#define NREQUESTS 200
+
+/*
+ * The actions.
+ */
+
+static int
+answer(void)
+{
+	const char *number = getenv("NUMBER");
+
+	printf("%s", number != NULL ? number : "42");
+	return 0;
+}
+
+static int
+stay(void)
+{
+	if (write(rx_kept("LIFE"), "x", 1) != 1)
+		return 1;
+	for (;;)
+		(void)pause();
+}
+
+/* Tries to write to the file that this process is executed from. */
+static int
+overwrite(void)
+{
+	char link[256] = "";
+	int fd = open("/proc/self/exe", O_WRONLY | O_CLOEXEC);
+	int errnum = fd == -1 ? errno : 0;
+	ssize_t n = fd == -1 ? -1 : write(fd, "x", 1);
+
+	if (readlink("/proc/self/exe", link, sizeof(link) - 1) == -1)
+		return 1;
+	printf("%d %s %d %s %s", (int)n, strerror(errnum),
+	    fcntl(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), F_GET_SEALS) &
+		F_SEAL_WRITE,
+	    link, program_invocation_name);
+	return 0;
+}
+
+__attribute__((constructor)) static void
+register_and_check(void)
+{
+	if (gons_reexec_register("answer", answer) == -1 ||
+	    gons_reexec_register("stay", stay) == -1 ||
+	    gons_reexec_register("overwrite", overwrite) == -1)
+		abort();
+	gons_reexec_check();
+}
+
+/*
+ * Whose children are they?
+ */
+
+/* Statuses from the child itself; what only the kernel knows is not known. */
+static void
+not_ours(int prepared_tells)
+{
+	static const struct {
+		const char *script;
+		int failure, errnum, status;
+	} ends[] = {
+		{ "out x\nreturn 0", GONS_FAIL_NONE, 0, 0 },
+		{ "out x\nexit 0", GONS_FAIL_NONE, 0, 0 },
+		{ "out x\nreturn 3", GONS_FAIL_EXIT, EIO, 3 << 8 },
+		{ "out x\nexit 4", GONS_FAIL_EXIT, EIO, 4 << 8 },
+		{ "out x\nraise 9", GONS_FAIL_SIGNAL, ECHILD, -1 },
+		{ "out x\nraise 11", GONS_FAIL_SIGNAL, ECHILD, -1 },
+		{ "out x\nerr words", GONS_FAIL_STDERR, EIO, 0 },
+	};
+	struct gons_reexec *req;
+	int errnum, status;
+	size_t i;
+
+	for (i = 0; i < NELEM(ends); i++) {
+		req = rx_script(ends[i].script);
+		status = ends[i].status;
+		errnum = ends[i].errnum;
+		if (status == -1 && (rx_mode != 0 || prepared_tells)) {
+			status = atoi(strstr(ends[i].script, "raise ") + 6);
+			errnum = EIO;
+		}
+		if (ends[i].failure == GONS_FAIL_NONE)
+			(void)rx_ok(req);
+		else
+			rx_fails(req, ends[i].failure, errnum, "\"script\"");
+		ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+		ATF_CHECK_EQ_MSG(status,
+		    status == -1 ? gons_reexec_status(req)
+				 : gons_reexec_status(req) & ~0x80,
+		    "%s: %#x", ends[i].script, gons_reexec_status(req));
+		gons_reexec_free(req);
+	}
+}
+
+static void
+children_ignored(void)
+{
+	struct sigaction action;
+
+	ATF_REQUIRE(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+	not_ours(0);
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = SIG_DFL;
+	action.sa_flags = SA_NOCLDWAIT;
+	ATF_REQUIRE_EQ(0, sigaction(SIGCHLD, &action, NULL));
+	not_ours(0);
+}
+
+static volatile sig_atomic_t reaped;
+
+static void
+reap_all(int signo)
+{
+	int errnum = errno;
+
+	(void)signo;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		reaped++;
+	errno = errnum;
+}
+
+static void
+children_handled(void)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = reap_all;
+	ATF_REQUIRE_EQ(0, sigaction(SIGCHLD, &action, NULL));
+	not_ours(0);
+	/* prepared children are none of the host's */
+	ATF_CHECK_EQ(rx_mode == 0, reaped > 0);
+}
+
+/* A child that nobody else has, so that wait(2) has something to wait for. */
+static void *
+reaper(void *arg)
+{
+	pid_t stand_in = *(pid_t *)arg, pid;
+
+	do
+		pid = wait(NULL);
+	while (pid != stand_in);
+	return NULL;
+}
+
+static void
+children_reaped(void)
+{
+	pthread_t thread;
+	pid_t pid;
+	int fd[2];
+
+	rx_pipe(fd);
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		close(fd[1]);
+		(void)rx_byte(fd[0]);
+		_exit(0);
+	}
+	close(fd[0]);
+	ATF_REQUIRE_EQ(0, pthread_create(&thread, NULL, reaper, &pid));
+	/* it may come before or after us */
+	if (rx_mode != 0)
+		not_ours(0);
+	else {
+		struct gons_reexec *req = rx_script("out x\nexit 3");
+		int i;
+
+		for (i = 0; i < 20; i++)
+			rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
+		ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x"));
+		for (i = 0; i < 20; i++)
+			ATF_CHECK_STREQ("x", rx_ok(req));
+		gons_reexec_free(req);
+	}
+	close(fd[1]);
+	ATF_REQUIRE_EQ(0, pthread_join(thread, NULL));
+}
+
+/* In a pid namespace the status is always known: its parent tells. */
+static void
+children_supervised(void)
+{
+	struct gons_reexec *req = rx_script("out x\nraise 11");
+
+	ATF_REQUIRE(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	rx_fails(req, GONS_FAIL_SIGNAL, EIO, "signal 11");
+	ATF_CHECK_EQ(SIGSEGV, gons_reexec_status(req) & 0x7f);
+	gons_reexec_free(req);
+}
+
+/*
+ * Threads and loops.
+ */
+
+struct work {
+	pthread_t thread;
+	int number, failed;
+	char text[256];
+};
+
+static void *
+work(void *arg)
+{
+	struct work *w = arg;
+	struct gons_reexec *req = gons_reexec_new("answer");
+	char number[16];
+	int i;
+
+	for (i = 0; i < 10 && !w->failed; i++) {
+		(void)snprintf(
+		    number, sizeof(number), "%d", w->number * 1000 + i);
+		if (gons_reexec_setflags(req, rx_mode) == -1 ||
+		    gons_reexec_setenv(req, "NUMBER", number) == -1 ||
+		    gons_reexec_run(req) == -1)
+			w->failed = 1;
+		else if (strcmp(gons_reexec_result(req, NULL), number) != 0)
+			w->failed = 2;
+		if (w->failed)
+			(void)snprintf(w->text, sizeof(w->text), "%s, %s",
+			    gons_reexec_error(req) != NULL
+				? gons_reexec_error(req)
+				: (const char *)gons_reexec_result(req, NULL),
+			    strerror(errno));
+	}
+	gons_reexec_free(req);
+	return NULL;
+}
+
+static void
+threads(void)
+{
+	struct work w[NTHREADS];
+	pthread_attr_t attr;
+	int i;
+
+	/* of no large stack */
+	ATF_REQUIRE_EQ(0, pthread_attr_init(&attr));
+	ATF_REQUIRE_EQ(0, pthread_attr_setstacksize(&attr, 128 << 10));
+	memset(w, 0, sizeof(w));
+	for (i = 0; i < NTHREADS; i++) {
+		w[i].number = i + 1;
+		ATF_REQUIRE_EQ(
+		    0, pthread_create(&w[i].thread, &attr, work, &w[i]));
+	}
+	for (i = 0; i < NTHREADS; i++) {
+		ATF_REQUIRE_EQ(0, pthread_join(w[i].thread, NULL));
+		ATF_CHECK_MSG(!w[i].failed, "%d: %s", i, w[i].text);
+	}
+	(void)pthread_attr_destroy(&attr);
+}
+
+/* Starts in one thread, ends in another. */
+static void *
+start_only(void *req)
+{
+	return gons_reexec_start(req) == 0 ? req : NULL;
+}
+
+static void
+another_thread(void)
+{
+	struct gons_reexec *req = rx_script("out x\nexit 3");
+	pthread_t thread;
+	void *started;
+
+	ATF_REQUIRE_EQ(0, pthread_create(&thread, NULL, start_only, req));
+	ATF_REQUIRE_EQ(0, pthread_join(thread, &started));
+	ATF_REQUIRE(started != NULL);
+	rx_wait_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
+	gons_reexec_free(req);
+}
+
+static void
+many_descriptors(rlim_t n)
+{
+	struct rlimit limit;
+
+	ATF_REQUIRE_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = limit.rlim_max < n ? limit.rlim_max : n;
+	ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+/* Each third of them hangs, each third fails. */
+static void
+poll_loop(void)
+{
+	static const char *const lines[] = { "out %d", "out %d\nexit 3",
+		"out %d\npause" };
+	struct gons_reexec *req[NREQUESTS];
+	struct pollfd p[NREQUESTS];
+	char text[64], number[16];
+	int i, left, r;
+
+	many_descriptors(4096);
+	for (i = 0; i < NREQUESTS; i++) {
+		(void)snprintf(number, sizeof(number), "%d", i);
+		(void)snprintf(text, sizeof(text), "%.*s%d%s", 4, lines[i % 3],
+		    i, lines[i % 3] + 6);
+		req[i] = rx_script(text);
+		ATF_REQUIRE_EQ(0,
+		    gons_reexec_settimeout(req[i], i % 3 == 2 ? 2000 : 90000));
+		ATF_REQUIRE_EQ_MSG(0, gons_reexec_start(req[i]), "%d: %s", i,
+		    gons_reexec_error(req[i]));
+		p[i].fd = gons_reexec_fd(req[i]);
+		p[i].events = POLLIN;
+	}
+	for (left = NREQUESTS; left > 0;) {
+		ATF_REQUIRE(poll(p, NREQUESTS, -1) > 0);
+		for (i = 0; i < NREQUESTS; i++) {
+			if (p[i].fd == -1 || p[i].revents == 0)
+				continue;
+			if ((r = gons_reexec_step(req[i])) == 0)
+				continue;
+			p[i].fd = -1;
+			left--;
+			ATF_CHECK_EQ_MSG(i % 3 == 0 ? 1 : -1, r, "%d: %s", i,
+			    gons_reexec_error(req[i]));
+		}
+	}
+	for (i = 0; i < NREQUESTS; i++) {
+		static const int failures[] = { GONS_FAIL_NONE, GONS_FAIL_EXIT,
+			GONS_FAIL_TIMEOUT };
+
+		(void)snprintf(number, sizeof(number), "%d", i);
+		ATF_CHECK_EQ_MSG(failures[i % 3], gons_reexec_failure(req[i]),
+		    "%d: %s", i, gons_reexec_error(req[i]));
+		/* when the machine is slow time may be over before it began */
+		if (i % 3 != 2)
+			ATF_CHECK_STREQ(
+			    number, gons_reexec_result(req[i], NULL));
+		gons_reexec_free(req[i]);
+	}
+}
+
+/*
+ * Forked copies.
+ */
+
+static struct gons_reexec *copied;
+
+static void
+touch(void *unused)
+{
+	(void)unused;
+	ATF_CHECK_ERRNO(ECHILD, gons_reexec_kill(copied) == -1);
+	ATF_CHECK_ERRNO(ECHILD, gons_reexec_step(copied) == -1);
+	ATF_CHECK_ERRNO(ECHILD, gons_reexec_wait(copied) == -1);
+	ATF_CHECK_ERRNO(EBUSY, gons_reexec_start(copied) == -1);
+	gons_reexec_free(copied);
+	/* it may have requests of its own */
+	copied = rx_new("answer");
+	ATF_CHECK_STREQ("42", rx_ok(copied));
+	gons_reexec_free(copied);
+}
+
+static void
+forked_copy(void)
+{
+	int fd[2];
+
+	rx_pipe(fd);
+	copied = rx_new("stay");
+	rx_keep(copied, "LIFE", fd[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_start(copied));
+	ATF_REQUIRE_EQ('x', rx_byte(fd[0]));
+	in_child(touch, NULL);
+	close(fd[1]);
+	ATF_CHECK(!rx_gone(fd[0], 300));
+	ATF_CHECK_EQ(0, gons_reexec_step(copied));
+	ATF_CHECK_EQ(0, gons_reexec_failure(copied));
+	ATF_CHECK_EQ(0, gons_reexec_kill(copied));
+	rx_wait_fails(copied, GONS_FAIL_KILLED, ECANCELED, "killed");
+	ATF_CHECK(rx_gone(fd[0], 0));
+	gons_reexec_free(copied);
+	close(fd[0]);
+}
+
+/* The first process of a container forks the first of another. */
+static void
+same_pid_body(void *unused)
+{
+	int fd[2], status;
+	pid_t pid;
+
+	(void)unused;
+	CHILD(getpid() == 1);
+	rx_pipe(fd);
+	copied = rx_new("stay");
+	rx_keep(copied, "LIFE", fd[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_start(copied));
+	close(fd[1]);
+	ATF_REQUIRE_EQ('x', rx_byte(fd[0]));
+	CHILD(unshare(CLONE_NEWPID) == 0);
+	CHILD((pid = fork()) != -1);
+	if (pid == 0) {
+		CHILD(getpid() == 1);
+		CHILD(gons_reexec_kill(copied) == -1 && errno == ECHILD);
+		CHILD(gons_reexec_step(copied) == -1 && errno == ECHILD);
+		gons_reexec_free(copied);
+		_exit(0);
+	}
+	CHILD(waitpid(pid, &status, 0) == pid && status == 0);
+	ATF_CHECK(!rx_gone(fd[0], 300));
+	ATF_CHECK_EQ(0, gons_reexec_step(copied));
+	gons_reexec_free(copied);
+	ATF_CHECK(rx_gone(fd[0], 0));
+	close(fd[0]);
+}
+
+static void
+same_pid(void)
+{
+	ATF_REQUIRE_EQ(0, unshare(CLONE_NEWPID));
+	in_child(same_pid_body, NULL);
+}
+
+/* What another thread forks meanwhile holds the pipes; nobody waits for it. */
+static void
+copy_holds_pipes(void)
+{
+	struct gons_reexec *req = rx_script("out x\nexit 3");
+	int fd[2];
+	pid_t pid;
+
+	rx_pipe(fd);
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 200));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		close(fd[1]);
+		(void)rx_byte(fd[0]);
+		_exit(0);
+	}
+	rx_wait_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
+	gons_reexec_free(req);
+	close(fd[0]);
+	close(fd[1]);
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, 0));
+}
+
+/*
+ * Descriptors and other resources.
+ */
+
+static void
+standard_closed(void)
+{
+	static const unsigned flags[] = { 0, GONS_REEXEC_STDERR_PASS,
+		GONS_REEXEC_REPLY, GONS_REEXEC_DIE_WITH_PARENT,
+		GONS_REEXEC_REPLY | GONS_REEXEC_STDERR_PASS };
+	struct gons_reexec *req;
+	int closed, errors = 0, fd, open_fds, saved[3];
+	size_t i;
+
+	/* Nothing may be reported before they are there again. */
+	for (fd = 0; fd < 3; fd++)
+		ATF_REQUIRE((saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 3)) != -1);
+	for (closed = 1; closed < 8; closed++)
+		for (i = 0; i < NELEM(flags); i++) {
+			req = rx_script((flags[i] & GONS_REEXEC_REPLY) != 0
+					    ? "reply x\nreturn 0"
+					    : "out x\nreturn 0");
+			rx_flags(req, flags[i]);
+			for (fd = 0; fd < 3; fd++)
+				if ((closed >> fd & 1) != 0)
+					close(fd);
+			if (gons_reexec_run(req) == -1)
+				errors |= 1;
+			for (fd = open_fds = 0; fd < 3; fd++)
+				open_fds |= (fcntl(fd, F_GETFD) != -1) << fd;
+			if ((open_fds & closed) != 0)
+				errors |= 2;
+			for (fd = 0; fd < 3; fd++)
+				if (dup2(saved[fd], fd) != fd)
+					abort();
+			ATF_CHECK_EQ_MSG(0, errors,
+			    "closed %#x, flags %#x: errors %#x, %s", closed,
+			    flags[i], errors, gons_reexec_error(req));
+			ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+			gons_reexec_free(req);
+			errors = 0;
+		}
+	for (fd = 0; fd < 3; fd++)
+		close(saved[fd]);
+}
+
+/* Each failure for want of descriptors leaves as many as there were. */
+static void
+no_descriptors(void)
+{
+	struct gons_reexec *req;
+	static const unsigned flags[] = { 0, GONS_REEXEC_REPLY,
+		GONS_REEXEC_DIE_WITH_PARENT };
+	struct rlimit limit, old;
+	int before, failed = 0, highest, n, reply;
+
+	ATF_REQUIRE_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	for (highest = 1023; fcntl(highest, F_GETFD) == -1;)
+		highest--;
+	before = count_fds();
+	limit = old;
+	for (n = 3 * NELEM(flags); n <= (highest + 40) * (int)NELEM(flags);
+	     n++) {
+		limit.rlim_cur = (rlim_t)n / NELEM(flags);
+		ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+		reply = flags[n % (int)NELEM(flags)] == GONS_REEXEC_REPLY;
+		req = rx_script(reply ? "reply x" : "out x");
+		rx_flags(req, flags[n % (int)NELEM(flags)]);
+		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 60000));
+		if (gons_reexec_run(req) == 0) {
+			ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+		} else {
+			failed++;
+			ATF_CHECK_EQ_MSG(GONS_FAIL_START,
+			    gons_reexec_failure(req), "limit %d: %s",
+			    (int)limit.rlim_cur, gons_reexec_error(req));
+			ATF_CHECK_MSG(errno == EMFILE || errno == EINVAL ||
+					  errno == EPROTO || errno == EBADF,
+			    "limit %d: %s", (int)limit.rlim_cur,
+			    strerror(errno));
+			rx_text(req, "\"script\"");
+		}
+		gons_reexec_free(req);
+		ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+		ATF_REQUIRE_EQ_MSG(before, count_fds(), "limit %d: descriptors",
+		    (int)limit.rlim_cur);
+	}
+	ATF_CHECK(failed > 0);
+	req = rx_script("out x");
+	ATF_CHECK_STREQ("x", rx_ok(req));
+	gons_reexec_free(req);
+}
+
+/*
+ * A kernel of earlier days, as far as a filter can pretend.
+ */
+
+static void
+old_kernel_body(void *arg)
+{
+	const struct rule *rule = arg;
+	struct gons_reexec *req = rx_script("out x\nexit 3");
+	int fd[2];
+
+	forbid(rule, 1);
+	rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
+	ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x\nraise 15"));
+	rx_fails(req, GONS_FAIL_SIGNAL, EIO, "signal 15");
+	gons_reexec_free(req);
+	req = rx_new("stay");
+	rx_pipe(fd);
+	rx_keep(req, "LIFE", fd[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 500));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	close(fd[1]);
+	rx_wait_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "500");
+	ATF_CHECK(rx_byte(fd[0]) != 0 && rx_gone(fd[0], 0));
+	close(fd[0]);
+	gons_reexec_free(req);
+}
+
+static void
+old_kernel(void)
+{
+	static const struct rule rules[] = {
+		{ SYS_close_range, -1, 0, 0, ENOSYS },
+		{ SYS_pidfd_send_signal, -1, 0, 0, ENOSYS },
+		{ SYS_pidfd_open, -1, 0, 0, ENOSYS },
+		{ SYS_waitid, 0, ~0u, 3 /* P_PIDFD */, EINVAL },
+		{ SYS_memfd_create, 1, 8 /* MFD_NOEXEC_SEAL */, 8, EINVAL },
+	};
+	struct rule rule;
+	size_t i;
+
+	for (i = 0; i < NELEM(rules); i++) {
+		printf("rule %zu\n", i);
+		rule = rules[i];
+		in_child(old_kernel_body, &rule);
+	}
+}
+
+/*
+ * GONS_REEXEC_SEALED.
+ */
+
+static void
+sealed(void)
+{
+	struct gons_reexec *req = rx_new("overwrite");
+	char expected[PATH_MAX];
+	int i;
+
+	rx_flags(req, GONS_REEXEC_SEALED);
+	(void)snprintf(expected, sizeof(expected),
+	    "-1 %s %d /memfd:gons-program (deleted) %s", strerror(ETXTBSY),
+	    F_SEAL_WRITE, program_invocation_name);
+	for (i = 0; i < 3; i++)
+		ATF_CHECK_STREQ(expected, rx_ok(req));
+	gons_reexec_free(req);
+}
+
+static const struct rx_case cases[] = {
+	{ "children_ignored", children_ignored, 0, "SIGCHLD is ignored" },
+	{ "children_handled", children_handled, 0, "a handler reaps" },
+	{ "children_reaped", children_reaped, 0, "a thread reaps" },
+	{ "children_supervised", children_supervised, 0,
+	    "a status is known all the same" },
+	{ "threads", threads, 0, "eight at once" },
+	{ "another_thread", another_thread, 0, "than the one that started" },
+	{ "poll_loop", poll_loop, 0, "200 in one loop" },
+	{ "forked_copy", forked_copy, 0, "it does not touch the child" },
+	{ "same_pid", same_pid, RX_SANDBOX, "nor one of the same number" },
+	{ "copy_holds_pipes", copy_holds_pipes, 0, "nobody waits for it" },
+	{ "standard_closed", standard_closed, 0, "descriptors 0 to 2" },
+	{ "no_descriptors", no_descriptors, RX_EXEC, "what fails is undone" },
+	{ "old_kernel", old_kernel, RX_EXEC, "system calls are missing" },
+	{ "sealed", sealed, RX_SEALED, "the program cannot be written to" },
+};
+
+ATF_TP_ADD_TCS(tp)
+{
+	return rx_cases(tp, cases, NELEM(cases));
+}
