@@ -144,6 +144,7 @@ distcheck: .PHONY .MAKE dist all
 
 # Builds and tests a copy that counts what is executed, and reports it.
 coverage: .PHONY .MAKE
+	rm -rf ${OBJTOP}/build.coverage
 	-cd ${.CURDIR} && ${.MAKE} MAKEOBJDIRPREFIX=${OBJTOP}/build.coverage \
 	    COVERAGE=yes CFLAGS="-O0 -g" TESTS_SH= test
 	cd ${OBJTOP}/build.coverage && gcovr --root ${SRCTOP} \

@@ -2349,7 +2349,7 @@ module_adds(struct dl_phdr_info *info, size_t size, void *adds)
 static struct areas *
 areas_new(void)
 {
-	static unsigned long long none;
+	static unsigned long none; /* the number of loads then, and 1 */
 	unsigned long long adds;
 	struct areas *areas;
 	size_t i;
@@ -2357,12 +2357,13 @@ areas_new(void)
 
 	adds = 0;
 	(void)dl_iterate_phdr(module_adds, &adds);
-	if (__atomic_load_n(&none, __ATOMIC_RELAXED) == adds + 1)
+	if (__atomic_load_n(&none, __ATOMIC_RELAXED) == (unsigned long)adds + 1)
 		return (NULL);
 	areas = NULL;
 	(void)dl_iterate_phdr(module_list, &areas);
 	if (areas == NULL) {
-		__atomic_store_n(&none, adds + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(
+		    &none, (unsigned long)adds + 1, __ATOMIC_RELAXED);
 		return (NULL);
 	}
 	at = sizeof(*areas) + areas->n * sizeof(areas->area[0]) + 65536;

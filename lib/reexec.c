@@ -15,6 +15,7 @@
 
 #include <sys/auxv.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -80,6 +81,10 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #define MADV_WIPEONFORK 18
 #endif
 #define ID_PIDFD 3 /* P_PIDFD */
+#ifndef PIDFD_INFO_EXIT
+#define PIDFD_INFO_EXIT 8
+#endif
+#define GET_INFO(size) _IOC(_IOC_READ | _IOC_WRITE, 0xff, 11, size)
 #define SIGSET_BYTES ((_NSIG - 1) / 8)
 #define SIGNALS (SIGSET_BYTES * 8)
 
@@ -91,6 +96,7 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #define TICK 10 /* ms between looks, without a pidfd */
 #define HANDOVER_TIME 5000 /* ms for a prepared process to take a request */
 #define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
+#define BLOCK_MAX 16384 /* bytes of a request, more go into memory */
 #define PREPARE 0x40000000u /* flag of an action: be a prepared process */
 #define LINGER 1 /* ms before the next spare is made, if nothing presses */
 #define SPARES 2 /* children that are forked ahead */
@@ -116,9 +122,13 @@ enum kind { /* of a message on the control socket */
 	MSG_UNKNOWN, /* the action is not registered */
 	MSG_FORK, /* no process in the pid namespace: value errno */
 	MSG_STATUS, /* value: as from waitpid(2) */
-	MSG_PIDFD, /* of a prepared child; with a descriptor */
-	MSG_REAPED, /* its status, told by the prepared process */
+	MSG_PREPARED, /* a prepared process; with its pidfd */
+	MSG_WANT, /* to it: a spare is wanted; value: the kernel tells */
+	MSG_SPARE, /* from it; with descriptors */
+	MSG_REQUEST, /* to a spare: value descriptors, see spare_take() */
+	MSG_GO, /* to it: now */
 	MSG_LOST, /* it could not take the request: value errno */
+	MSG_REAPED, /* its status, told by the prepared process */
 	MSG_KILL /* to a supervisor */
 };
 
@@ -198,9 +208,14 @@ struct gons_reexec {
 	int epoll;
 	int64_t timeout_at, grace_at, stop_at; /* ms; -1: never */
 	int64_t timer_at; /* what the timer is set to */
-	int64_t taken_at; /* a prepared process takes it until then */
-	int retried; /* it has been handed to a second one */
+	int passed; /* its stderr is the host's */
+	int waiting; /* by gons_reexec_run(), which needs no timer */
+	int64_t taken_at; /* a spare has taken it by then; later: */
+	int retried; /* the prepared process has been replaced for it */
+	int untaken; /* the spare has ended without reading it */
+	int again; /* how often it has been handed over another time */
 	int exited; /* a prepared child has, its status is to come: */
+	int kernel_tells; /* from the kernel, or */
 	int reaped, reaped_status; /* from the prepared process */
 	enum cause cause; /* who ended it */
 	int asked; /* its supervisor is told to kill it */
@@ -234,17 +249,20 @@ struct launch { /* what the child needs until it executes */
 	int errnum;
 };
 
-enum { /* descriptors that a request is handed over with, those of launch last */
-	PASSED_CONTROL,
-	PASSED_BLOCK,
-	PASSED_STDIO,
-	PASSED = PASSED_STDIO + 3
+enum { /* what the host gets of a spare child, and what that has */
+	SPARE_PIDFD, /* for the host alone */
+	SPARE_CONTROL,
+	SPARE_OUT,
+	SPARE_ERR,
+	NSPARE
 };
 
 struct hatch { /* what a prepared process has to look after */
-	struct pollfd poll[4]; /* signals, host, spares, requests */
-	unsigned spares; /* children that wait for a request */
-	size_t n; /* children that have taken one */
+	int me, signals, host, socket;
+	int target; /* how many spares to have: none before the host asks */
+	int unread; /* what one adds to the socket's unread bytes */
+	int reaping; /* the kernel does it, and tells the host */
+	size_t n; /* children whose end this process has to tell */
 	struct hatched {
 		pid_t pid;
 		int control; /* where their end is told */
@@ -269,9 +287,10 @@ static struct {
 	pid_t pid;
 	int control;
 	int reply;
+	char *block; /* of a spare: for the request */
 	int forked; /* off a prepared process, which tells its status */
 	int value, known; /* to exit with */
-} child = { 0, -1, -1, 0, 0, 0 };
+} child = { 0, -1, -1, NULL, 0, 0, 0 };
 
 /*
  * The process that prepared children are forked off.  It is no child of this
@@ -282,9 +301,10 @@ static struct {
 	int control; /* requests go here; -1: there is none */
 	int pidfd;
 	int sealed;
+	int kernel_tells; /* how a child has ended, see kernel_status() */
 	int hooked; /* forgotten in forked copies */
 	struct buffer standing; /* what this process was when it was made */
-} prepared = { PTHREAD_MUTEX_INITIALIZER, -1, -1, 0, 0, { NULL, 0, 0 } };
+} prepared = { PTHREAD_MUTEX_INITIALIZER, -1, -1, 0, 0, 0, { NULL, 0, 0 } };
 
 /* in the order of a run */
 static const struct action *find_action(const char *);
@@ -310,17 +330,21 @@ static void supervisor_signals(int, pid_t);
 static int supervisor_reap(pid_t);
 static void die_with(int);
 static void prepared_process(const struct gons__action *);
-static void prepared_loop(int, int);
-static int hatch_watch(struct hatch *);
-static int hatch_take(struct hatch *);
-static void hatch_add(struct hatch *, pid_t, int);
+static void prepared_loop(struct hatch *);
+static int hatch_spares(const struct hatch *);
+static int hatch_wanted(struct hatch *);
+static int hatch_spare(struct hatch *);
+static void hatch_add(struct hatch *, pid_t, int *);
 static void hatch_reap(struct hatch *);
-static void spare_take(int, int, int);
-static int spare_become(int *, size_t);
-static int *block_read(int, size_t, char ***, size_t *);
-static int tell_pidfd(int, int);
-static int send_fds(int, const struct message *, const int *, size_t);
-static size_t receive(int, struct message *, int *, size_t);
+static void spare_wait(const struct hatch *, const int *);
+static int spare_take(void);
+static int block_map(int, char **, size_t *);
+static int spare_fds(int *, int *, size_t);
+static int spare_env(char *, size_t);
+static int spare_go(void);
+static int send_fds(int, int, int, const int *, size_t);
+static int send_block(int, const void *, size_t, const int *, size_t);
+static size_t receive(int, void *, size_t, int *, size_t);
 static void imitate(int) __attribute__((noreturn));
 
 static int fail(struct gons_reexec *, int, const char *, ...)
@@ -341,14 +365,18 @@ static int high(int);
 
 static int begin(struct gons_reexec *);
 static int begin_fresh(struct gons_reexec *, struct launch *);
-static int begin_prepared(
-    struct gons_reexec *, struct launch *, const struct gons__action *);
+static int begin_prepared(struct gons_reexec *, struct launch *);
 static int may_start(struct gons_reexec *, int);
-static int hand_over(
-    struct gons_reexec *, struct launch *, const struct gons__action *);
-static int block_write(const struct launch *, int *);
+static int hand_over(struct gons_reexec *, const struct launch *);
+static int block_send(
+    struct gons_reexec *, char **, int *, const int *, size_t);
 static int prepared_send(
-    struct gons_reexec *, const struct message *, const int *);
+    struct gons_reexec *, const void *, size_t, const int *, size_t);
+static int prepared_spare(struct gons_reexec *);
+static int prepared_take(int *, int64_t);
+static int prepared_want(void);
+static int prepared_go(struct gons_reexec *);
+static int prepared_stale(void);
 static int prepared_get(int);
 static int prepared_start(int);
 static int prepared_await(struct gons_reexec *);
@@ -356,7 +384,8 @@ static void drain(int *);
 static void prepared_end(void);
 static void prepared_forget(void);
 static int standing_of(struct buffer *);
-static void standing_ns(int, unsigned char *);
+static void standing_caps(const unsigned *, unsigned char *, unsigned char *);
+static void standing_ns(char[GONS_NTYPES][32]);
 static int open_channels(
     struct gons_reexec *, struct launch *, struct gons__action *);
 static int open_stdio(
@@ -404,12 +433,14 @@ static void complete(struct gons_reexec *);
 static void out_of_bounds(struct gons_reexec *, int);
 static void read_err(struct gons_reexec *);
 static void read_control(struct gons_reexec *);
-static void heed(struct gons_reexec *, const struct message *, size_t, int *);
-static void taken(struct gons_reexec *, int *);
+static void heed(struct gons_reexec *, const struct message *, size_t);
 static int is_prepared(const struct gons_reexec *);
 static int is_gone(const struct gons_reexec *);
 static void reap_prepared(struct gons_reexec *, int);
-static void not_taken(struct gons_reexec *);
+static int kernel_status(const struct gons_reexec *, int *);
+static int not_taken(struct gons_reexec *);
+static void take_again(struct gons_reexec *);
+static void close_channels(struct gons_reexec *);
 static void reap(struct gons_reexec *);
 static void look_at_clock(struct gons_reexec *);
 static int hurry(struct gons_reexec *);
@@ -565,7 +596,8 @@ child_run(int *status)
 		prepared_process(what);
 		what = gons__status_action();
 	}
-	child.control = what->fd[GONS__FD_CONTROL];
+	if (!child.forked)
+		child.control = what->fd[GONS__FD_CONTROL];
 	if (gons_status_error() != NULL) {
 		tell(MSG_STARTUP, 0, gons_status_error());
 		return 1;
@@ -853,118 +885,157 @@ imitate(int status)
 
 /*
  * The prepared process: the first one only forks it, so that it is no child
- * of the host, whose wait(2) must not find it.  It keeps one child ahead, the
- * spare, which takes the next request, tells so, and becomes an ordinary
- * re-executed child.  Returns in that one alone.
+ * of the host, whose wait(2) must not find it.  It keeps children ahead, the
+ * spares; what the host needs to talk to them waits in its socket.  One that
+ * is sent a request becomes an ordinary re-executed child.  Returns in that
+ * one alone.
  */
 static void
 prepared_process(const struct gons__action *what)
 {
-	int control = what->fd[GONS__FD_CONTROL];
-	int host = what->fd[GONS__FD_HOST];
+	struct hatch hatch;
 	sigset_t all, old;
 	pid_t pid;
 
-	child.control = control;
+	memset(&hatch, 0, sizeof(hatch));
+	child.control = what->fd[GONS__FD_CONTROL];
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &old);
 	if ((pid = fork()) == -1)
 		tell(MSG_FORK, errno, NULL);
 	if (pid != 0)
 		_exit(EXIT_SUCCESS);
-	if (gons_status_error() != NULL || host == -1) {
+	hatch.me = high((int)syscall(SYS_pidfd_open, getpid(), 0));
+	hatch.signals = high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
+	hatch.host = what->fd[GONS__FD_HOST];
+	hatch.socket = child.control;
+	child.block = malloc(BLOCK_MAX + 1);
+	if (gons_status_error() != NULL || hatch.host == -1 || hatch.me == -1 ||
+	    hatch.signals == -1 || child.block == NULL) {
 		tell(MSG_FORK, ENOSYS, NULL);
 		_exit(EXIT_FAILURE);
 	}
-	prepared_loop(control, host);
+	(void)send_fds(hatch.socket, MSG_PREPARED, 0, &hatch.me, 1);
+	prepared_loop(&hatch);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
-/* Returns in each spare that has taken a request. */
+/*
+ * To make a spare takes about as long as an action that does little, so who
+ * waits for the end of that comes first, unless the host has none.  Returns
+ * in each spare that has taken a request.
+ */
 static void
-prepared_loop(int control, int host)
+prepared_loop(struct hatch *hatch)
 {
-	struct hatch hatch;
-	struct pollfd *p = hatch.poll;
-	int me, theirs;
-	sigset_t all;
+	struct pollfd p[3];
+	int failed = 0, n, wanted;
 
-	(void)sigfillset(&all);
-	memset(&hatch, 0, sizeof(hatch));
-	me = high((int)syscall(SYS_pidfd_open, getpid(), 0));
-	(void)tell_pidfd(control, me);
-	p[0].fd = high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
-	p[1].fd = host;
-	p[3].fd = control;
+	p[0].fd = hatch->signals;
+	p[1].fd = hatch->host;
+	p[2].fd = hatch->socket;
 	p[0].events = p[1].events = p[2].events = POLLIN;
-	if (open_socket(SOCK_SEQPACKET, &p[2].fd, &theirs) != 0)
-		_exit(EXIT_FAILURE);
 	for (;;) {
-		if (hatch.spares < SPARES &&
-		    (hatch.spares == 0 || !hatch_watch(&hatch))) {
-			switch (fork()) {
-			case -1:
-				_exit(EXIT_FAILURE);
-			case 0:
-				die_with(me);
-				free(hatch.all);
-				spare_take(control, host, theirs);
+		n = poll(p, 3,
+		    !failed && hatch_spares(hatch) < hatch->target ? LINGER
+								   : -1);
+		if (n == -1)
+			continue;
+		if (p[1].revents != 0)
+			_exit(EXIT_SUCCESS);
+		wanted = p[2].revents != 0 && hatch_wanted(hatch);
+		if (p[0].revents != 0)
+			hatch_reap(hatch);
+		failed = 0;
+		while (hatch_spares(hatch) < hatch->target && failed == 0)
+			if ((failed = hatch_spare(hatch)) == -1)
 				return;
-			default:
-				hatch.spares++;
-			}
-		} else if (hatch.spares == SPARES) {
-			(void)hatch_watch(&hatch);
-		}
+		if (wanted && failed != 0 && hatch_spares(hatch) == 0)
+			tell(MSG_FORK, failed, NULL);
 	}
 }
 
+/* How many wait for the host: their messages are alike. */
+static int
+hatch_spares(const struct hatch *hatch)
+{
+	int unread = 0;
+
+	if (ioctl(hatch->socket, TIOCOUTQ, &unread) == -1)
+		_exit(EXIT_FAILURE);
+	return hatch->unread > 0 ? unread / hatch->unread : 0;
+}
+
+/* The host asks for one, and says what its kernel can do. */
+static int
+hatch_wanted(struct hatch *hatch)
+{
+	struct sigaction action;
+	struct message message;
+	int wanted = 0;
+	size_t n;
+
+	while ((n = receive(
+		    hatch->socket, &message, sizeof(message), NULL, 0)) != 0) {
+		if (n == (size_t)-1)
+			_exit(EXIT_SUCCESS);
+		wanted = 1;
+	}
+	if (wanted)
+		hatch->target = SPARES;
+	if (wanted && message.value && !hatch->reaping) {
+		memset(&action, 0, sizeof(action));
+		action.sa_handler = SIG_DFL;
+		action.sa_flags = SA_NOCLDWAIT;
+		(void)sigaction(SIGCHLD, &action, NULL);
+		hatch->reaping = 1;
+	}
+	return wanted;
+}
+
 /*
- * Waits for something to happen.  Returns 0 when it is time for another
- * spare: to make one takes about as long as an action that does little, so
- * who waits for the end of that comes first.
+ * One more, and tell the host.  Returns 0 or an errno value, and -1 in the
+ * spare when it has taken a request.
  */
 static int
-hatch_watch(struct hatch *hatch)
+hatch_spare(struct hatch *hatch)
 {
-	struct pollfd *p = hatch->poll;
-	struct signalfd_siginfo info;
-	int n;
+	int errnum, i, ours[NSPARE], theirs[NSPARE];
+	pid_t pid = -1;
 
-	n = poll(p, 4, hatch->spares < SPARES ? LINGER : -1);
-	if (n < 1)
-		return n != 0;
-	if (p[1].revents != 0 || p[3].revents != 0)
-		_exit(EXIT_SUCCESS);
-	while (p[2].revents != 0 && hatch_take(hatch))
-		continue;
-	if (p[0].revents == 0)
-		return 1;
-	while (read(p[0].fd, &info, sizeof(info)) == sizeof(info))
-		continue;
-	hatch_reap(hatch);
-	return 0;
+	for (i = 0; i < NSPARE; i++)
+		ours[i] = theirs[i] = -1;
+	errnum = open_socket(
+	    SOCK_SEQPACKET, &ours[SPARE_CONTROL], &theirs[SPARE_CONTROL]);
+	if (errnum == 0)
+		errnum = open_pipe(&ours[SPARE_OUT], &theirs[SPARE_OUT]);
+	if (errnum == 0)
+		errnum = open_pipe(&ours[SPARE_ERR], &theirs[SPARE_ERR]);
+	if (errnum == 0 && (pid = fork()) == -1)
+		errnum = errno;
+	if (pid == 0) {
+		spare_wait(hatch, theirs);
+		return -1;
+	}
+	if (errnum == 0 &&
+	    (ours[SPARE_PIDFD] = (int)syscall(SYS_pidfd_open, pid, 0)) == -1)
+		errnum = errno;
+	if (errnum == 0)
+		errnum = send_fds(hatch->socket, MSG_SPARE, 0, ours, NSPARE);
+	if (errnum == 0 && hatch->unread == 0)
+		(void)ioctl(hatch->socket, TIOCOUTQ, &hatch->unread);
+	if (pid > 0 && !hatch->reaping)
+		hatch_add(hatch, pid, &theirs[SPARE_CONTROL]);
+	for (i = 0; i < NSPARE; i++) {
+		close_fd(&ours[i]);
+		close_fd(&theirs[i]);
+	}
+	return errnum;
 }
 
-/* A spare tells that it has taken a request; 0: none does now. */
-static int
-hatch_take(struct hatch *hatch)
-{
-	struct message message;
-	size_t n;
-	int control;
-
-	n = receive(hatch->poll[2].fd, &message, &control, 1);
-	if (n == 0 || n == (size_t)-1)
-		return 0;
-	hatch->spares--;
-	hatch_add(hatch, message.value, control);
-	return 1;
-}
-
-/* Its end is to be told on its own control socket. */
+/* Where the kernel does not, its end is told on its own control socket. */
 static void
-hatch_add(struct hatch *hatch, pid_t pid, int control)
+hatch_add(struct hatch *hatch, pid_t pid, int *control)
 {
 	struct hatched *all;
 
@@ -973,174 +1044,226 @@ hatch_add(struct hatch *hatch, pid_t pid, int control)
 		_exit(EXIT_FAILURE);
 	hatch->all = all;
 	all[hatch->n].pid = pid;
-	all[hatch->n++].control = control;
+	all[hatch->n++].control = *control;
+	*control = -1;
 }
 
 /*
- * What has ended may have taken a request after the last look at what spares
- * tell.  One that ends by itself is a bad sign: then so does this process.
+ * Nothing is told to who finds his request unread when the socket is closed.
  */
 static void
 hatch_reap(struct hatch *hatch)
 {
+	struct signalfd_siginfo info;
+	struct message message;
+	struct hatched *h;
 	int status;
-	pid_t pid;
 	size_t i;
+	pid_t pid;
 
+	while (read(hatch->signals, &info, sizeof(info)) == sizeof(info))
+		continue;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		while (hatch_take(hatch))
+		for (i = 0; i < hatch->n && hatch->all[i].pid != pid; i++)
 			continue;
-		for (i = 0; i < hatch->n; i++)
-			if (hatch->all[i].pid == pid)
-				break;
 		if (i == hatch->n)
-			_exit(EXIT_FAILURE);
-		child.control = hatch->all[i].control;
-		tell(MSG_REAPED, status, NULL);
-		if (child.control != -1)
-			(void)close(child.control);
-		hatch->all[i] = hatch->all[--hatch->n];
+			continue;
+		h = &hatch->all[i];
+		if (recv(h->control, &message, MESSAGE_SHORT,
+			MSG_PEEK | MSG_DONTWAIT) == -1 ||
+		    message.kind == MSG_KILL) {
+			child.control = h->control;
+			tell(MSG_REAPED, status, NULL);
+			child.control = hatch->socket;
+		}
+		(void)close(h->control);
+		*h = hatch->all[--hatch->n];
 	}
 }
 
 /*
- * In the spare: wait for a request, and become what it asks for.  The
- * descriptors come in the order of hand_over(); one that finds no room here
- * is missing at the end.
+ * In the spare: what can be done ahead, then wait for a request.  It ends if
+ * the prepared process does, or if the host loses its end of the socket.
  */
 static void
-spare_take(int control, int host, int hatch)
+spare_wait(const struct hatch *hatch, const int *theirs)
 {
-	int fds[RIGHTS_MAX];
-	struct message message;
-	struct pollfd p[2];
-	size_t n, nfds;
-	int errnum, me;
+	struct sigaction action;
+	struct launch launch;
+	struct pollfd p;
+	int errnum, stdio[3], i;
 
-	me = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	p[0].fd = control;
-	p[1].fd = host;
-	p[0].events = p[1].events = POLLIN;
-	do {
-		if (poll(p, 2, -1) == -1)
-			continue;
-		if (p[1].revents != 0)
-			_exit(EXIT_SUCCESS);
-	} while ((n = receive(control, &message, fds, RIGHTS_MAX)) == 0);
-	if (n == (size_t)-1)
-		_exit(EXIT_SUCCESS); /* the host has no use for us any more */
-	if (fds[0] == -1)
+	die_with(hatch->me);
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = SIG_DFL;
+	(void)sigaction(SIGCHLD, &action, NULL);
+	stdio[0] = memory_fd("gons-param", MFD_NOEXEC_SEAL);
+	stdio[1] = theirs[SPARE_OUT];
+	stdio[2] = theirs[SPARE_ERR];
+	if (stdio[0] == -1 || seal(stdio[0]) != 0)
 		_exit(EXIT_FAILURE);
-	child.control = fds[0];
+	for (i = 0; i < 3; i++)
+		if (dup2(stdio[i], i) == -1)
+			_exit(EXIT_FAILURE);
+	child.control = theirs[SPARE_CONTROL];
 	child.forked = 1;
-	nfds = (size_t)message.value;
-	message.value = getpid();
-	(void)send_fds(hatch, &message, fds, 1);
+	launch.fds = &child.control;
+	launch.nfds = 1;
+	child_close(&launch);
+	p.fd = child.control;
+	p.events = POLLIN;
+	while (poll(&p, 1, -1) != 1)
+		continue;
 	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	if (tell_pidfd(child.control, me) != 0)
-		_exit(EXIT_FAILURE); /* nobody waits for it any more */
-	if ((errnum = spare_become(fds, nfds)) != 0) {
+	if ((errnum = spare_take()) == 0)
+		errnum = spare_go();
+	if (errnum != 0) {
 		tell(MSG_LOST, errnum, NULL);
 		_exit(EXIT_FAILURE);
 	}
 }
 
 /*
- * As executing would have it: the environment is new, each descriptor has its
- * number, no other is left, and start-up happens.
+ * The request: how many descriptors come with it, their numbers, and the
+ * environment, which is in the first of them if that has no number.
  */
 static int
-spare_become(int *fds, size_t nfds)
+spare_take(void)
 {
-	struct launch launch;
-	size_t envlen, i;
-	char **envp;
-	int *number, errnum = 0, least = STDERR_FILENO;
+	int fds[RIGHTS_MAX], number[RIGHTS_MAX], errnum = 0;
+	size_t i, len, n;
+	struct message head;
+	char *block = child.block;
 
-	for (i = 0; i < nfds && i < RIGHTS_MAX; i++)
+	len = receive(child.control, block, BLOCK_MAX, fds, RIGHTS_MAX);
+	if (len == (size_t)-1 || len < MESSAGE_SHORT)
+		_exit(EXIT_SUCCESS); /* the host has no use for us any more */
+	memcpy(&head, block, MESSAGE_SHORT);
+	n = (size_t)head.value;
+	if (n > RIGHTS_MAX || len < MESSAGE_SHORT + n * sizeof(*number))
+		return EPROTO;
+	for (i = 0; i < n; i++)
 		if (fds[i] == -1)
 			return EMFILE;
-	if (nfds < PASSED || nfds > RIGHTS_MAX)
-		return EPROTO;
-	if ((number = block_read(
-		 fds[PASSED_BLOCK], nfds - PASSED, &envp, &envlen)) == NULL)
-		return errno;
-	launch.fds = number;
-	launch.nfds = nfds - PASSED;
-	if (launch.nfds > 0)
-		least = number[launch.nfds - 1];
-	for (i = 0; i < nfds && errnum == 0; i++)
-		if ((fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, least + 1)) == -1)
-			errnum = errno;
-	child.control = fds[PASSED_CONTROL];
-	for (i = 0; i < nfds - PASSED && errnum == 0; i++)
-		if (dup2(fds[PASSED + i], number[i]) == -1)
-			errnum = errno;
-	for (i = 0; i < 3 && errnum == 0; i++)
-		if (dup2(fds[PASSED_STDIO + i], (int)i) == -1)
-			errnum = errno;
-	/* The control socket is known by the number that it has come to. */
-	if (errnum == 0) {
-		child_close(&launch);
-		environ = envp;
-		gons__status_again(envp);
-		child.control = gons__status_action()->fd[GONS__FD_CONTROL];
-	}
-	free(number);
+	memcpy(number, block + MESSAGE_SHORT, n * sizeof(*number));
+	block += MESSAGE_SHORT + n * sizeof(*number);
+	len -= MESSAGE_SHORT + n * sizeof(*number);
+	if (n > 0 && number[0] == -1)
+		errnum = block_map(fds[0], &block, &len);
+	if (errnum == 0 && (errnum = spare_fds(fds, number, n)) == 0)
+		errnum = spare_env(block, len);
 	return errnum;
 }
 
-/*
- * What block_write() wrote: the numbers of the descriptors that follow, then
- * the environment.  The array of the latter and the block stay.
- */
-static int *
-block_read(int fd, size_t nfds, char ***envp, size_t *envlen)
+static int
+block_map(int fd, char **block, size_t *len)
 {
-	size_t i, n = 0;
 	struct stat st;
-	int *number;
-	char *block, *p;
+	void *map;
 
 	if (fstat(fd, &st) == -1)
-		return NULL;
-	block = mmap(NULL, (size_t)st.st_size + 1, PROT_READ | PROT_WRITE,
+		return errno;
+	map = mmap(NULL, (size_t)st.st_size + 1, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE, fd, 0);
-	if (block == MAP_FAILED)
-		return NULL;
-	*envlen = (size_t)st.st_size - nfds * sizeof(*number);
-	p = block + nfds * sizeof(*number);
-	for (i = 0; i < *envlen; i++)
-		n += p[i] == '\0';
-	number = malloc((nfds + 1) * sizeof(*number));
-	*envp = calloc(n + 1, sizeof(**envp));
-	if (number == NULL || *envp == NULL) {
-		free(number);
-		free(*envp);
-		return NULL;
-	}
-	memcpy(number, block, nfds * sizeof(*number));
-	for (i = 0; i < n; i++) {
-		(*envp)[i] = p;
-		p += strlen(p) + 1;
-	}
-	return number;
+	if (map == MAP_FAILED)
+		return errno;
+	*block = map;
+	*len = (size_t)st.st_size;
+	return 0;
 }
 
-/* This process, so that it can be watched by who is not its parent. */
+/*
+ * Each descriptor gets its number, and no other is left.  The numbers are
+ * sorted; what is in the way of one moves above them all.
+ */
 static int
-tell_pidfd(int control, int fd)
+spare_fds(int *fds, int *number, size_t n)
+{
+	int least = n > 0 && number[n - 1] > 2 ? number[n - 1] : 2;
+	struct launch launch;
+	size_t i;
+
+	if (child.control <= least && (child.control = fcntl(child.control,
+					   F_DUPFD_CLOEXEC, least + 1)) == -1)
+		return errno;
+	for (i = 0; i < n; i++)
+		if (fds[i] <= least &&
+		    (fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, least + 1)) == -1)
+			return errno;
+	for (i = 0; i < n; i++)
+		if (number[i] != -1 && dup2(fds[i], number[i]) == -1)
+			return errno;
+	launch.nfds = 0;
+	launch.fds = fds;
+	for (i = 0; i < n; i++)
+		if (number[i] > 2)
+			fds[launch.nfds++] = number[i];
+	fds[launch.nfds++] = child.control;
+	child_close(&launch);
+	return 0;
+}
+
+/* As executing would have it. */
+static int
+spare_env(char *block, size_t len)
+{
+	char **envp, *p;
+	size_t i, n = 0;
+
+	block[len] = '\0';
+	for (i = 0; i < len; i++)
+		n += block[i] == '\0';
+	if ((envp = malloc((n + 1) * sizeof(*envp))) == NULL)
+		return errno;
+	for (p = block, i = 0; i < n; i++) {
+		envp[i] = p;
+		p += strlen(p) + 1;
+	}
+	envp[n] = NULL;
+	environ = envp;
+	return 0;
+}
+
+/*
+ * Nothing has happened yet that takes any privilege: whether it may, the host
+ * finds out while this process wakes up.
+ */
+static int
+spare_go(void)
+{
+	struct message message;
+	struct pollfd p;
+	size_t n;
+
+	p.fd = child.control;
+	p.events = POLLIN;
+	while ((n = receive(
+		    child.control, &message, sizeof(message), NULL, 0)) == 0)
+		(void)poll(&p, 1, -1);
+	if (n == (size_t)-1 || message.kind != MSG_GO)
+		_exit(EXIT_SUCCESS); /* no */
+	gons__status_again(environ);
+	if ((gons__status_action()->flags & GONS_REEXEC_REPLY) != 0 &&
+	    dup2(STDERR_FILENO, STDOUT_FILENO) == -1)
+		return errno;
+	return 0;
+}
+
+/* A message of no more than its kind and value, and descriptors. */
+static int
+send_fds(int sock, int kind, int value, const int *fds, size_t n)
 {
 	struct message message;
 
 	memset(&message, 0, MESSAGE_SHORT);
-	message.kind = MSG_PIDFD;
-	return send_fds(control, &message, &fd, fd == -1 ? 0 : 1);
+	message.kind = kind;
+	message.value = value;
+	return send_block(sock, &message, MESSAGE_SHORT, fds, n);
 }
 
-/* A short message and descriptors; 0 or an errno value. */
+/* 0 or an errno value. */
 static int
-send_fds(int sock, const struct message *message, const int *fds, size_t n)
+send_block(int sock, const void *block, size_t len, const int *fds, size_t n)
 {
 	union {
 		struct cmsghdr head;
@@ -1151,8 +1274,8 @@ send_fds(int sock, const struct message *message, const int *fds, size_t n)
 	ssize_t r;
 
 	memset(&msg, 0, sizeof(msg));
-	iov.iov_base = (void *)(uintptr_t)message;
-	iov.iov_len = MESSAGE_SHORT;
+	iov.iov_base = (void *)(uintptr_t)block;
+	iov.iov_len = len;
 	msg.msg_iov = &iov;
 	msg.msg_iovlen = 1;
 	if (n > 0) {
@@ -1173,10 +1296,10 @@ send_fds(int sock, const struct message *message, const int *fds, size_t n)
 /*
  * A message with up to n descriptors, -1 in the place of those that did not
  * come.  Returns its length, 0 when there is none yet, -1 when there will be
- * no more.
+ * no more; errno is ECONNRESET if the other end left something unread.
  */
 static size_t
-receive(int sock, struct message *message, int *fds, size_t n)
+receive(int sock, void *buf, size_t size, int *fds, size_t n)
 {
 	union {
 		struct cmsghdr head;
@@ -1189,8 +1312,8 @@ receive(int sock, struct message *message, int *fds, size_t n)
 	ssize_t r;
 
 	memset(&msg, 0, sizeof(msg));
-	iov.iov_base = message;
-	iov.iov_len = sizeof(*message);
+	iov.iov_base = buf;
+	iov.iov_len = size;
 	msg.msg_iov = &iov;
 	msg.msg_iovlen = 1;
 	/* not CMSG_SPACE: the padding has room for one more */
@@ -1207,6 +1330,7 @@ receive(int sock, struct message *message, int *fds, size_t n)
 		got = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		memcpy(fds, CMSG_DATA(c), got * sizeof(int));
 	}
+	errno = 0;
 	return r < (ssize_t)MESSAGE_SHORT ? (size_t)-1 : (size_t)r;
 }
 
@@ -1617,7 +1741,14 @@ gons__reexec_fail(
 int
 gons_reexec_run(struct gons_reexec *req)
 {
-	return gons_reexec_start(req) == -1 ? -1 : gons_reexec_wait(req);
+	int r;
+
+	if (busy(req))
+		return -1;
+	req->waiting = 1;
+	r = gons_reexec_start(req) == -1 ? -1 : gons_reexec_wait(req);
+	req->waiting = 0;
+	return r;
 }
 
 int
@@ -1630,11 +1761,7 @@ gons_reexec_start(struct gons_reexec *req)
 	forget(req);
 	if (may_start(req, 1) == -1)
 		return -1;
-	if ((req->epoll = high(epoll_create1(EPOLL_CLOEXEC))) == -1)
-		errnum = errno;
-	else
-		errnum = begin(req);
-	if (errnum == 0)
+	if ((errnum = begin(req)) == 0)
 		return 0;
 	release(req);
 	return fail(req, errnum, "cannot be started: %s", strerror(errnum));
@@ -1662,7 +1789,7 @@ begin(struct gons_reexec *req)
 		errnum = build_env(req, &launch, &what);
 	if (errnum == 0)
 		errnum = (req->flags & GONS_REEXEC_PREPARED) != 0
-			     ? begin_prepared(req, &launch, &what)
+			     ? begin_prepared(req, &launch)
 			     : begin_fresh(req, &launch);
 	close_launch(&launch, &what);
 	if (errnum != 0)
@@ -1691,18 +1818,32 @@ begin_fresh(struct gons_reexec *req, struct launch *launch)
 	return 0;
 }
 
-/* Once it is handed over nothing may fail here. */
+/* The spare is woken first, and watched while it wakes up. */
 static int
-begin_prepared(struct gons_reexec *req, struct launch *launch,
-    const struct gons__action *what)
+begin_prepared(struct gons_reexec *req, struct launch *launch)
 {
+	static const enum source spare[] = { SRC_PIDFD, SRC_CONTROL, SRC_OUT,
+		SRC_ERR };
 	int errnum;
+	size_t i;
 
-	req->taken_at = now() + HANDOVER_TIME;
 	if ((errnum = watch(req)) != 0)
 		return errnum;
+	req->taken_at = now() + HANDOVER_TIME;
+	(void)pthread_mutex_lock(&prepared.lock);
+	errnum = hand_over(req, launch);
+	(void)pthread_mutex_unlock(&prepared.lock);
+	if (errnum != 0)
+		return errnum;
+	for (i = 0; i < sizeof(spare) / sizeof(*spare) && errnum == 0; i++)
+		if (req->fd[spare[i]] != -1 &&
+		    (errnum = watch_fd(req, spare[i])) == EEXIST)
+			errnum = 0;
+	if (errnum != 0)
+		(void)send_signal(req, SIGKILL);
+	req->reached = 1;
 	(void)set_timer(req);
-	return hand_over(req, launch, what);
+	return errnum;
 }
 
 /* action: it has to be registered. */
@@ -1738,91 +1879,202 @@ may_start(struct gons_reexec *req, int action)
 }
 
 /*
- * The same preparations as for executing, sent to the prepared process.
+ * What would be executed with is sent to a spare child of the prepared
+ * process instead: descriptors, their numbers, the environment.
  */
 static int
-hand_over(struct gons_reexec *req, struct launch *launch,
-    const struct gons__action *what)
+hand_over(struct gons_reexec *req, const struct launch *launch)
 {
-	int fds[RIGHTS_MAX], errnum, i;
-	struct message message;
-	size_t n;
+	int fds[RIGHTS_MAX], number[RIGHTS_MAX], errnum;
+	size_t i, n = 1; /* the first may be the environment */
 
-	for (n = i = 0; n < launch->nfds; n++)
-		if (launch->fds[n] != launch->exe)
-			launch->fds[i++] = launch->fds[n];
-	launch->nfds = (size_t)i;
-	if (launch->nfds + PASSED > RIGHTS_MAX)
+	if (launch->nfds + 4 > RIGHTS_MAX)
 		return E2BIG;
-	fds[PASSED_CONTROL] = what->fd[GONS__FD_CONTROL];
+	fds[0] = number[0] = -1;
 	for (i = 0; i < 3; i++)
-		fds[PASSED_STDIO + i] = launch->stdio[i];
-	for (n = 0; n < launch->nfds; n++)
-		fds[PASSED + n] = launch->fds[n];
-	if ((errnum = block_write(launch, &fds[PASSED_BLOCK])) == 0) {
-		memset(&message, 0, MESSAGE_SHORT);
-		message.value = (int)(launch->nfds + PASSED);
-		errnum = prepared_send(req, &message, fds);
-	}
-	close_fd(&fds[PASSED_BLOCK]);
+		if (launch->stdio[i] != -1) {
+			fds[n] = launch->stdio[i];
+			number[n++] = (int)i;
+		}
+	for (i = 0; i < launch->nfds; i++)
+		fds[n] = number[n] = launch->fds[i], n++;
+	errnum = block_send(req, launch->envp, fds, number, n);
+	close_fd(&fds[0]);
 	return errnum;
 }
 
+/* The message has room for most environments; others are in memory. */
 static int
-block_write(const struct launch *launch, int *fd)
+block_send(
+    struct gons_reexec *req, char **envp, int *fds, const int *number, size_t n)
 {
-	size_t len = launch->nfds * sizeof(*launch->fds);
+	size_t first = 1, len = 0, head;
+	struct message message;
 	char *block, *p, **e;
-	int errnum;
+	int errnum = 0;
 
-	for (e = launch->envp; *e != NULL; e++)
+	for (e = envp; *e != NULL; e++)
 		len += strlen(*e) + 1;
-	if ((block = malloc(len)) == NULL)
+	head = MESSAGE_SHORT + n * sizeof(*number);
+	if ((block = malloc(head + len)) == NULL)
 		return ENOMEM;
-	memcpy(block, launch->fds, launch->nfds * sizeof(*launch->fds));
-	p = block + launch->nfds * sizeof(*launch->fds);
-	for (e = launch->envp; *e != NULL; e++)
+	p = block + head;
+	for (e = envp; *e != NULL; e++)
 		p = stpcpy(p, *e) + 1;
-	if ((*fd = memory_fd("gons-request", MFD_NOEXEC_SEAL)) == -1)
-		errnum = errno;
-	else
-		errnum = write_all(*fd, block, len);
+	if (head + len > BLOCK_MAX) {
+		first = 0;
+		if ((fds[0] = memory_fd("gons-request", MFD_NOEXEC_SEAL)) == -1)
+			errnum = errno;
+		else
+			errnum = write_all(fds[0], block + head, len);
+		len = 0;
+	}
+	p = block + first * sizeof(*number);
+	memset(&message, 0, MESSAGE_SHORT);
+	message.kind = MSG_REQUEST;
+	message.value = (int)(n - first);
+	memcpy(p, &message, MESSAGE_SHORT);
+	memcpy(
+	    p + MESSAGE_SHORT, number + first, (n - first) * sizeof(*number));
+	if (errnum == 0)
+		errnum = prepared_send(req, p, (size_t)(block + head + len - p),
+		    fds + first, n - first);
 	free(block);
 	return errnum;
 }
 
+/* To a spare that is alive, as far as this can be known. */
+static int
+prepared_send(struct gons_reexec *req, const void *block, size_t len,
+    const int *fds, size_t n)
+{
+	int errnum, tries = 0;
+
+	do {
+		close_channels(req);
+		if ((errnum = prepared_spare(req)) != 0)
+			return errnum;
+		/* Too many descriptors on their way: no event tells. */
+		while ((errnum = send_block(req->fd[SRC_CONTROL], block, len,
+			    fds, n)) == ETOOMANYREFS &&
+		       now() < req->taken_at)
+			(void)poll(NULL, 0, 1);
+		if (errnum == 0)
+			errnum = prepared_go(req);
+	} while ((errnum == EPIPE || errnum == ESTALE) && tries++ < 2 * SPARES);
+	return errnum;
+}
+
 /*
- * The prepared process takes one request after the other; if there are more
- * than its socket can hold this has to wait.
+ * The next spare is this request's.  A prepared process that has none in time
+ * is replaced, once for a request.
  */
 static int
-prepared_send(
-    struct gons_reexec *req, const struct message *message, const int *fds)
+prepared_spare(struct gons_reexec *req)
 {
-	int64_t until = now() + HANDOVER_TIME;
-	struct pollfd p[2];
+	int sealed = (req->flags & GONS_REEXEC_SEALED) != 0;
+	int errnum, fds[NSPARE];
+
+	if ((errnum = prepared_get(sealed)) == 0)
+		errnum = prepared_take(fds, req->taken_at);
+	if ((errnum == EPIPE || errnum == ETIMEDOUT) && !req->retried) {
+		req->retried = 1;
+		req->taken_at = now() + HANDOVER_TIME;
+		prepared_end();
+		if ((errnum = prepared_get(sealed)) == 0)
+			errnum = prepared_take(fds, req->taken_at);
+	}
+	if (errnum != 0)
+		return errnum;
+	req->kernel_tells = prepared.kernel_tells;
+	req->fd[SRC_PIDFD] = fds[SPARE_PIDFD];
+	req->fd[SRC_CONTROL] = fds[SPARE_CONTROL];
+	if ((req->flags & GONS_REEXEC_REPLY) != 0)
+		close_fd(&fds[SPARE_OUT]);
+	else
+		req->fd[SRC_OUT] = fds[SPARE_OUT];
+	if (req->passed)
+		close_fd(&fds[SPARE_ERR]);
+	else
+		req->fd[SRC_ERR] = fds[SPARE_ERR];
+	return 0;
+}
+
+/*
+ * The action may run if this process is what it was when the prepared process
+ * was made.  Who has dropped privileges must not have actions run with them.
+ */
+static int
+prepared_go(struct gons_reexec *req)
+{
 	int errnum;
 
-	(void)pthread_mutex_lock(&prepared.lock);
-	errnum = prepared_get((req->flags & GONS_REEXEC_SEALED) != 0);
-	while (errnum == 0) {
-		errnum = send_fds(
-		    prepared.control, message, fds, (size_t)message->value);
-		if ((errnum != EAGAIN && errnum != ETOOMANYREFS) ||
-		    now() > until)
-			break;
-		/* too many descriptors on their way: no event tells */
-		p[0].fd = prepared.pidfd;
-		p[1].fd = errnum == EAGAIN ? prepared.control : -1;
-		p[0].events = POLLIN;
-		p[1].events = POLLOUT;
-		errnum = poll(p, 2, p[1].fd == -1 ? 1 : TICK) == 1 &&
-				 p[0].revents != 0
-			     ? prepared_get(0)
-			     : 0;
+	if ((errnum = prepared_stale()) != 0)
+		return errnum;
+	return send_fds(req->fd[SRC_CONTROL], MSG_GO, 0, NULL, 0);
+}
+
+/* ESTALE: it was, and is no more. */
+static int
+prepared_stale(void)
+{
+	struct buffer standing = { NULL, 0, 0 };
+	int errnum;
+
+	if ((errnum = standing_of(&standing)) == 0 &&
+	    (standing.len != prepared.standing.len ||
+		memcmp(standing.data, prepared.standing.data, standing.len) !=
+		    0)) {
+		prepared_end();
+		errnum = ESTALE;
 	}
-	(void)pthread_mutex_unlock(&prepared.lock);
+	free(standing.data);
 	return errnum;
+}
+
+/* Asks for a spare if there is none. */
+static int
+prepared_take(int *fds, int64_t until)
+{
+	struct message message;
+	struct pollfd p;
+	int asked = 0, errnum = 0, i;
+	size_t n;
+
+	p.fd = prepared.control;
+	p.events = POLLIN;
+	for (;;) {
+		n = receive(p.fd, &message, sizeof(message), fds, NSPARE);
+		if (n == (size_t)-1)
+			return EPIPE;
+		if (n != 0 && message.kind == MSG_SPARE)
+			break;
+		if (n != 0 && message.kind == MSG_FORK && asked)
+			return message.value;
+		if (n != 0)
+			continue;
+		if (now() >= until)
+			return ETIMEDOUT;
+		if (!asked && (asked = prepared_want()) == -1)
+			return EPIPE;
+		(void)poll(&p, 1, TICK);
+	}
+	for (i = 0; i < NSPARE; i++)
+		if ((fds[i] = high(fds[i])) == -1)
+			errnum = EMFILE;
+	for (i = 0; i < NSPARE && errnum != 0; i++)
+		close_fd(&fds[i]);
+	return errnum;
+}
+
+/* 1; 0: not yet; -1: it is gone. */
+static int
+prepared_want(void)
+{
+	int errnum = send_fds(
+	    prepared.control, MSG_WANT, prepared.kernel_tells, NULL, 0);
+
+	return errnum == 0 ? 1 : errnum == EAGAIN ? 0 : -1;
 }
 
 int
@@ -1838,7 +2090,10 @@ gons_reexec_prepare(void)
 	gons_reexec_free(req);
 	if (errnum == 0) {
 		(void)pthread_mutex_lock(&prepared.lock);
-		errnum = prepared_get(0);
+		if (prepared.control != -1)
+			errnum = prepared_stale();
+		if (errnum == 0 || errnum == ESTALE)
+			errnum = prepared_get(0);
 		(void)pthread_mutex_unlock(&prepared.lock);
 	}
 	if (errnum == 0)
@@ -1847,37 +2102,24 @@ gons_reexec_prepare(void)
 	return -1;
 }
 
-/*
- * There is one, it is alive, and this process is what it was when that was
- * made.  Who has dropped privileges must not have actions run with them.
- */
+/* There is one, and it is alive. */
 static int
 prepared_get(int sealed)
 {
-	struct buffer standing = { NULL, 0, 0 };
 	struct pollfd p;
 	int errnum;
 
-	if ((errnum = standing_of(&standing)) != 0) {
-		free(standing.data);
-		return errnum;
-	}
 	p.fd = prepared.pidfd;
 	p.events = POLLIN;
-	if (prepared.control != -1 &&
-	    (poll(&p, 1, 0) != 0 || (sealed && !prepared.sealed) ||
-		standing.len != prepared.standing.len ||
-		memcmp(standing.data, prepared.standing.data, standing.len) !=
-		    0))
-		prepared_end();
-	if (prepared.control == -1) {
-		errnum = prepared_start(sealed || prepared.sealed);
-		free(prepared.standing.data);
-		prepared.standing = standing;
-	} else {
-		free(standing.data);
-	}
-	return errnum;
+	if (prepared.control != -1 && poll(&p, 1, 0) == 0 &&
+	    (!sealed || prepared.sealed))
+		return 0;
+	prepared_end();
+	free(prepared.standing.data);
+	memset(&prepared.standing, 0, sizeof(prepared.standing));
+	if ((errnum = standing_of(&prepared.standing)) != 0)
+		return errnum;
+	return prepared_start(sealed || prepared.sealed);
 }
 
 static int
@@ -1915,6 +2157,7 @@ prepared_start(int sealed)
 		prepared.control = req->fd[SRC_CONTROL];
 		req->fd[SRC_CONTROL] = -1;
 		prepared.sealed = sealed;
+		(void)prepared_want();
 	}
 	gons_reexec_free(req);
 	return errnum;
@@ -1930,7 +2173,7 @@ prepared_await(struct gons_reexec *req)
 	int64_t until = now() + PREPARE_TIME;
 	struct message message;
 	struct pollfd p[3];
-	int errnum = EPROTO;
+	int errnum = EPROTO, status;
 	size_t n = 0;
 
 	p[0].fd = req->fd[SRC_CONTROL];
@@ -1945,13 +2188,15 @@ prepared_await(struct gons_reexec *req)
 		if (p[2].revents != 0)
 			drain(&p[2].fd);
 		if (p[0].revents != 0)
-			n = receive(p[0].fd, &message, &prepared.pidfd, 1);
+			n = receive(p[0].fd, &message, sizeof(message),
+			    &prepared.pidfd, 1);
 	}
 	if (n == 0) {
 		errnum = ETIMEDOUT;
 		(void)send_signal(req, SIGKILL);
 	} else if (n != (size_t)-1) {
-		errnum = message.kind == MSG_PIDFD && prepared.pidfd != -1 ? 0
+		errnum = message.kind == MSG_PREPARED && prepared.pidfd != -1
+			     ? 0
 			 : message.value > 0 ? message.value
 					     : EMFILE;
 	}
@@ -1960,6 +2205,7 @@ prepared_await(struct gons_reexec *req)
 	prepared.pidfd = high(prepared.pidfd);
 	while (waitpid(req->pid, NULL, 0) == -1 && errno == EINTR)
 		continue;
+	prepared.kernel_tells = kernel_status(req, &status);
 	return errnum;
 }
 
@@ -2004,15 +2250,14 @@ standing_of(struct buffer *standing)
 	struct {
 		uid_t uid[3];
 		gid_t gid[3];
-		unsigned caps[6];
+		unsigned caps[6]; /* effective, permitted, inheritable; again */
 		int securebits;
 		int groups;
 		unsigned char bounding[CAPS_MAX], ambient[CAPS_MAX];
-		unsigned char ns[GONS_NTYPES][24];
+		char ns[GONS_NTYPES][32];
 	} now_is;
 	unsigned head[2] = { 0x20080522, 0 };
 	size_t len;
-	int i;
 
 	memset(&now_is, 0, sizeof(now_is));
 	if (getresuid(&now_is.uid[0], &now_is.uid[1], &now_is.uid[2]) == -1 ||
@@ -2021,17 +2266,8 @@ standing_of(struct buffer *standing)
 	    (now_is.groups = getgroups(0, NULL)) == -1)
 		return errno;
 	now_is.securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
-	for (i = 0; i < CAPS_MAX; i++) {
-		int r = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
-
-		if (r == -1)
-			break;
-		now_is.bounding[i] = (unsigned char)r;
-		now_is.ambient[i] = (unsigned char)prctl(
-		    PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0);
-	}
-	for (i = 0; i < GONS_NTYPES; i++)
-		standing_ns(i, now_is.ns[i]);
+	standing_caps(now_is.caps, now_is.bounding, now_is.ambient);
+	standing_ns(now_is.ns);
 	len = sizeof(now_is) + (size_t)now_is.groups * sizeof(gid_t);
 	if ((standing->data = malloc(len)) == NULL)
 		return ENOMEM;
@@ -2045,20 +2281,41 @@ standing_of(struct buffer *standing)
 	return 0;
 }
 
-/* Of a type that has another for children, that one; nothing without /proc. */
+/* What is ambient is inheritable, too. */
 static void
-standing_ns(int type, unsigned char *id)
+standing_caps(
+    const unsigned *caps, unsigned char *bounding, unsigned char *ambient)
 {
-	char path[64];
-	struct stat st;
+	int i, r;
 
-	(void)snprintf(path, sizeof(path), "/proc/thread-self/ns/%s%s",
-	    gons_type_name(type),
-	    type == GONS_PID || type == GONS_TIME ? "_for_children" : "");
-	if (stat(path, &st) == -1)
-		return;
-	memcpy(id, &st.st_dev, sizeof(st.st_dev));
-	memcpy(id + sizeof(st.st_dev), &st.st_ino, sizeof(st.st_ino));
+	for (i = 0; i < CAPS_MAX; i++) {
+		if ((r = prctl(PR_CAPBSET_READ, i, 0, 0, 0)) == -1)
+			break;
+		bounding[i] = (unsigned char)r;
+		if ((caps[i / 32 * 3 + 2] >> i % 32 & 1) != 0)
+			ambient[i] = (unsigned char)prctl(
+			    PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0);
+	}
+}
+
+/*
+ * Of a type that has another for children, that one; nothing without /proc.
+ * Links are read, for the namespaces themselves take longer to look at.
+ */
+static void
+standing_ns(char ns[GONS_NTYPES][32])
+{
+	char name[32];
+	int dir, i;
+
+	dir = open("/proc/thread-self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (i = 0; i < GONS_NTYPES && dir != -1; i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", gons_type_name(i),
+		    i == GONS_PID || i == GONS_TIME ? "_for_children" : "");
+		(void)!readlinkat(dir, name, ns[i], sizeof(ns[i]));
+	}
+	if (dir != -1)
+		(void)close(dir);
 }
 
 /*
@@ -2073,10 +2330,10 @@ open_channels(
 
 	what->flags = req->flags;
 	errnum = open_stdio(req, launch, what);
-	if (errnum == 0)
+	if (errnum == 0 && !is_prepared(req))
 		errnum = open_socket(SOCK_SEQPACKET, &req->fd[SRC_CONTROL],
 		    &what->fd[GONS__FD_CONTROL]);
-	if (errnum == 0)
+	if (errnum == 0 && !is_prepared(req))
 		errnum = executable(req, &launch->exe);
 	if (errnum == 0 && (req->flags & GONS_REEXEC_DIE_WITH_PARENT) != 0) {
 		what->fd[GONS__FD_HOST] =
@@ -2102,22 +2359,26 @@ static int
 open_stdio(
     struct gons_reexec *req, struct launch *launch, struct gons__action *what)
 {
-	int errnum, pass, reply = (req->flags & GONS_REEXEC_REPLY) != 0;
+	int errnum = 0, reply = (req->flags & GONS_REEXEC_REPLY) != 0;
+	int spare = is_prepared(req); /* it has pipes, and an empty stdin */
 
-	pass = (req->flags & GONS_REEXEC_STDERR_PASS) != 0 &&
-	       fcntl(STDERR_FILENO, F_GETFD) != -1;
-	if ((errnum = param_fd(req, &launch->stdio[0])) != 0)
+	req->passed = (req->flags & GONS_REEXEC_STDERR_PASS) != 0 &&
+		      fcntl(STDERR_FILENO, F_GETFD) != -1;
+	if ((req->paramlen > 0 || !spare) &&
+	    (errnum = param_fd(req, &launch->stdio[0])) != 0)
 		return errnum;
-	if (pass)
+	if (req->passed)
 		launch->stdio[2] = dup_high(STDERR_FILENO);
-	else if ((errnum = open_pipe(&req->fd[SRC_ERR], &launch->stdio[2])) !=
-		 0)
+	else if (!spare)
+		errnum = open_pipe(&req->fd[SRC_ERR], &launch->stdio[2]);
+	if (errnum != 0)
 		return errnum;
-	if (launch->stdio[2] == -1)
+	if (launch->stdio[2] == -1 && req->passed)
 		return errno;
 	if (!reply)
-		return open_pipe(&req->fd[SRC_OUT], &launch->stdio[1]);
-	if ((launch->stdio[1] = dup_high(launch->stdio[2])) == -1)
+		return spare ? 0
+			     : open_pipe(&req->fd[SRC_OUT], &launch->stdio[1]);
+	if (!spare && (launch->stdio[1] = dup_high(launch->stdio[2])) == -1)
 		return errno;
 	return open_socket(
 	    SOCK_STREAM, &req->fd[SRC_OUT], &what->fd[GONS__FD_REPLY]);
@@ -2268,7 +2529,8 @@ build_fds(const struct gons_reexec *req, struct launch *launch,
 	fds = malloc((req->nkeep + req->nrefs + GONS__NFDS + 2) * sizeof(*fds));
 	if (fds == NULL)
 		return ENOMEM;
-	fds[n++] = launch->exe;
+	if (launch->exe != -1)
+		fds[n++] = launch->exe;
 	for (i = 0; i < req->nkeep; i++)
 		fds[n++] = req->keep[i];
 	for (i = 0; i < req->nrefs; i++)
@@ -2280,8 +2542,8 @@ build_fds(const struct gons_reexec *req, struct launch *launch,
 		if (what->fd[i] != -1)
 			fds[n++] = what->fd[i];
 	qsort(fds, n, sizeof(*fds), compare_fds);
-	for (i = unique = 1; i < n; i++)
-		if (fds[i] != fds[i - 1])
+	for (i = unique = 0; i < n; i++)
+		if (i == 0 || fds[i] != fds[i - 1])
 			fds[unique++] = fds[i];
 	launch->fds = fds;
 	launch->nfds = unique;
@@ -2564,14 +2826,19 @@ close_launch(struct launch *launch, struct gons__action *what)
 
 /*
  * All that can fail happens before there is a child: once it runs, the lack of
- * a descriptor must not take away what its end depends on.
+ * a descriptor must not take away what its end depends on.  What a child says
+ * of itself can wait until it is needed, and does not wake the parent; unless
+ * it is prepared, for who it is comes that way.
  */
 static int
 watch(struct gons_reexec *req)
 {
 	int i, errnum;
 
-	if (req->fd[SRC_TIMER] == -1) {
+	if (req->epoll == -1 &&
+	    (req->epoll = high(epoll_create1(EPOLL_CLOEXEC))) == -1)
+		return errno;
+	if (req->fd[SRC_TIMER] == -1 && !req->waiting) {
 		req->fd[SRC_TIMER] = high(timerfd_create(
 		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 		if (req->fd[SRC_TIMER] == -1)
@@ -2581,9 +2848,10 @@ watch(struct gons_reexec *req)
 	}
 	for (i = 0; i < NSRCS; i++)
 		if (req->fd[i] != -1 && i != SRC_TIMER &&
+		    (i != SRC_CONTROL || is_prepared(req)) &&
 		    (errnum = watch_fd(req, (enum source)i)) != 0)
 			return errnum;
-	if (req->timeout != -1 && !req->retried)
+	if (req->timeout != -1 && !req->again)
 		req->timeout_at = now() + req->timeout;
 	return 0;
 }
@@ -2612,12 +2880,16 @@ int
 gons_reexec_wait(struct gons_reexec *req)
 {
 	struct pollfd p;
-	int r;
+	int64_t at;
+	int ms, r;
 
 	while ((r = gons_reexec_step(req)) == 0) {
 		p.fd = req->epoll;
 		p.events = POLLIN;
-		(void)poll(&p, 1, -1); /* the next step knows more */
+		ms = -1;
+		if ((at = next_time(req)) != -1)
+			ms = at <= now() ? 0 : (int)(at - now());
+		(void)poll(&p, 1, ms); /* the next step knows more */
 	}
 	return r == 1 ? 0 : -1;
 }
@@ -2684,7 +2956,8 @@ work(struct gons_reexec *req, const struct epoll_event *event, int n)
 		if (req->reaped && is_gone(req))
 			ready |= 1u << SRC_PIDFD;
 		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
-		not_taken(req);
+		if (!req->ended && not_taken(req))
+			take_again(req);
 	} else if ((ready & 1u << SRC_PIDFD) != 0 || req->fd[SRC_PIDFD] == -1) {
 		reap(req);
 	}
@@ -2868,26 +3141,29 @@ static void
 read_control(struct gons_reexec *req)
 {
 	struct message message;
-	int fd, i;
 	size_t n;
+	int i;
 
 	for (i = 0; i < READS && req->fd[SRC_CONTROL] != -1; i++) {
-		fd = -1;
-		n = receive(req->fd[SRC_CONTROL], &message, &fd,
-		    is_prepared(req) ? 1 : 0);
+		n = receive(
+		    req->fd[SRC_CONTROL], &message, sizeof(message), NULL, 0);
 		if (n == 0)
 			break;
-		if (n == (size_t)-1)
+		if (n != (size_t)-1) {
+			heed(req, &message, n);
+		} else if (errno == ECONNRESET) {
+			/* or a supervisor has not read MSG_KILL */
+			req->untaken =
+			    is_prepared(req) && req->cause == BY_NOBODY;
+		} else {
 			unwatch(req, SRC_CONTROL);
-		else
-			heed(req, &message, n, &fd);
-		close_fd(&fd);
+		}
 	}
 }
 
 /* The child may say anything: it is believed as far as it speaks of itself. */
 static void
-heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
+heed(struct gons_reexec *req, const struct message *message, size_t n)
 {
 	switch (message->kind) {
 	case MSG_REACHED:
@@ -2904,10 +3180,6 @@ heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
 		req->reaped = 1;
 		req->reaped_status = message->value & 0xffff;
 		break;
-	case MSG_PIDFD:
-		if (*fd != -1 && req->fd[SRC_PIDFD] == -1 && !req->exited)
-			taken(req, fd);
-		break;
 	case MSG_STARTUP:
 		if (n < sizeof(*message))
 			break;
@@ -2921,19 +3193,6 @@ heed(struct gons_reexec *req, const struct message *message, size_t n, int *fd)
 	default:
 		break;
 	}
-}
-
-/* A prepared child has the request; it may be wanted no more by now. */
-static void
-taken(struct gons_reexec *req, int *fd)
-{
-	req->fd[SRC_PIDFD] = high(*fd);
-	*fd = -1;
-	req->reached = 1;
-	if (req->fd[SRC_PIDFD] == -1 || watch_fd(req, SRC_PIDFD) != 0)
-		stop(req, BY_KILL);
-	else if (req->cause != BY_NOBODY)
-		send_kill(req);
 }
 
 static int
@@ -2953,62 +3212,131 @@ is_gone(const struct gons_reexec *req)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* A prepared child's status is told by its parent. */
+/*
+ * A prepared child's status is told by the kernel when the child has been
+ * reaped, which may be an instant after its end, or by its parent.
+ */
 static void
 reap_prepared(struct gons_reexec *req, int gone)
 {
-	if (gone && !req->exited) {
-		req->exited = 1;
-		unwatch(req, SRC_PIDFD);
-		req->taken_at = now() + STOP_TIME;
-	}
-	if (!req->exited || req->ended)
+	struct epoll_event event;
+	int status, known = 0;
+
+	if (req->ended || (!gone && !req->exited))
 		return;
-	if (!req->reaped && req->fd[SRC_CONTROL] != -1 && now() < req->taken_at)
+	if (req->kernel_tells)
+		known = kernel_status(req, &status);
+	if (req->reaped) {
+		known = 1;
+		status = req->reaped_status;
+	}
+	if (!req->exited) {
+		req->exited = 1;
+		req->taken_at = now() + STOP_TIME;
+		memset(&event, 0, sizeof(event)); /* EPOLLHUP: reaped */
+		event.data.u32 = SRC_PIDFD;
+		if (!known && req->kernel_tells)
+			(void)epoll_ctl(req->epoll, EPOLL_CTL_MOD,
+			    req->fd[SRC_PIDFD], &event);
+		else
+			unwatch(req, SRC_PIDFD);
+	}
+	if (!known && now() < req->taken_at &&
+	    (req->kernel_tells || req->fd[SRC_CONTROL] != -1))
+		return;
+	unwatch(req, SRC_PIDFD);
+	if (req->untaken)
 		return;
 	req->ended = 1;
-	if (req->reaped)
-		req->status = req->reaped_status;
+	if (known)
+		req->status = status;
 	if (req->grace_at == -1)
 		req->grace_at = now() + req->grace;
 }
 
-/*
- * A request that no prepared child has taken goes to another prepared
- * process, once; unless it is not wanted any more.
- */
-static void
+/* As from waitpid(2), of a process that has been reaped; Linux 6.15. */
+static int
+kernel_status(const struct gons_reexec *req, int *status)
+{
+	struct {
+		uint64_t mask, cgroup;
+		uint32_t ids[11];
+		int32_t status;
+	} info;
+
+	memset(&info, 0, sizeof(info));
+	info.mask = PIDFD_INFO_EXIT;
+	if (req->fd[SRC_PIDFD] == -1 ||
+	    ioctl(req->fd[SRC_PIDFD], GET_INFO(sizeof(info)), &info) == -1 ||
+	    (info.mask & PIDFD_INFO_EXIT) == 0)
+		return 0;
+	*status = info.status & 0xffff;
+	return 1;
+}
+
+/* Has the spare ended, or is it stopped, without having read the request? */
+static int
 not_taken(struct gons_reexec *req)
 {
-	int errnum = EPROTO;
+	int unread = 0;
 
-	if (req->ended || req->exited || req->fd[SRC_PIDFD] != -1 ||
-	    (req->fd[SRC_CONTROL] != -1 && now() < req->taken_at))
-		return;
-	if (req->fd[SRC_CONTROL] != -1) {
+	if (req->untaken)
+		return 1;
+	if (req->taken_at == -1 || req->exited || now() < req->taken_at)
+		return 0;
+	req->taken_at = -1;
+	if (req->fd[SRC_CONTROL] == -1 ||
+	    ioctl(req->fd[SRC_CONTROL], TIOCOUTQ, &unread) == -1)
+		return 0;
+	return unread > 0;
+}
+
+/*
+ * The request goes to another spare, which may have shared the fate of the
+ * first, or to another prepared process; unless it is not wanted any more.
+ */
+static void
+take_again(struct gons_reexec *req)
+{
+	int errnum = req->untaken ? EPROTO : ETIMEDOUT;
+
+	(void)send_signal(req, SIGKILL);
+	if (!req->untaken) {
 		(void)pthread_mutex_lock(&prepared.lock);
 		prepared_end();
 		(void)pthread_mutex_unlock(&prepared.lock);
-		errnum = ETIMEDOUT;
 	}
-	unwatch(req, SRC_CONTROL);
+	close_channels(req);
 	unwatch(req, SRC_OUT);
-	unwatch(req, SRC_ERR);
 	gons__cov_collect(req->cov);
 	req->cov = NULL;
-	if (req->cause == BY_NOBODY && !req->retried && !req->startup) {
-		req->retried = 1;
+	req->untaken = req->exited = 0;
+	if (req->cause == BY_NOBODY && req->again < 2 * SPARES) {
+		req->again++;
 		req->finished = 0;
 		req->grace_at = -1;
 		if ((errnum = begin(req)) == 0)
 			return;
+		close_channels(req);
+		unwatch(req, SRC_OUT);
 	}
 	req->ended = 1;
-	if (req->cause == BY_NOBODY && !req->startup) {
+	if (req->cause == BY_NOBODY) {
 		req->startup = 1;
 		req->start.kind = MSG_LOST;
 		req->start.value = errnum;
 	}
+}
+
+/* All that is connected with a child that will not have the request. */
+static void
+close_channels(struct gons_reexec *req)
+{
+	unwatch(req, SRC_PIDFD);
+	unwatch(req, SRC_CONTROL);
+	if ((req->flags & GONS_REEXEC_REPLY) == 0)
+		unwatch(req, SRC_OUT);
+	unwatch(req, SRC_ERR);
 }
 
 static void
@@ -3100,6 +3428,8 @@ stop(struct gons_reexec *req, enum cause cause)
 	req->cause = cause;
 	if (req->ended || req->exited || req->killed)
 		return;
+	if (!is_prepared(req))
+		read_control(req); /* is it supervised? */
 	if (cause == BY_GRACE && req->cov != NULL) {
 		(void)send_signal(req, SIGTERM);
 		req->stop_at = now() + STOP_TIME;
@@ -3119,8 +3449,6 @@ send_kill(struct gons_reexec *req)
 	struct message message;
 	int i;
 
-	if (is_prepared(req) && req->fd[SRC_PIDFD] == -1)
-		return; /* not yet: see taken() */
 	if (req->fd[SRC_CONTROL] == -1 || !may_be_supervised(req)) {
 		kill_child(req);
 		return;
@@ -3508,7 +3836,9 @@ forget(struct gons_reexec *req)
 	req->asked = req->killed = req->reached = req->supervised = 0;
 	req->ended = req->told = req->finished = 0;
 	req->rejected = req->accepted = req->startup = 0;
-	req->retried = req->exited = req->reaped = 0;
+	req->retried = req->untaken = req->again = 0;
+	req->exited = req->reaped = req->kernel_tells = 0;
+	req->taken_at = -1;
 	req->pid = 0;
 	req->errnum = 0;
 	req->nhead = 0;
@@ -3590,7 +3920,7 @@ set_timer(struct gons_reexec *req)
 	struct itimerspec when;
 	int64_t at = next_time(req);
 
-	if (at == -1 || at == req->timer_at)
+	if (at == -1 || at == req->timer_at || req->waiting)
 		return 0;
 	memset(&when, 0, sizeof(when));
 	when.it_value.tv_sec = (time_t)(at / 1000);
@@ -3609,7 +3939,7 @@ next_time(const struct gons_reexec *req)
 	int64_t at = -1;
 
 	if (is_prepared(req)) {
-		if (req->fd[SRC_PIDFD] == -1 && !req->ended)
+		if (!req->ended)
 			at = req->taken_at;
 	} else if (req->fd[SRC_PIDFD] == -1 && !req->ended) {
 		at = now() + TICK;

@@ -145,7 +145,7 @@ shell(const char *fmt, ...)
  */
 
 struct data {
-	unsigned char p[4096];
+	unsigned char p[16384];
 	size_t len;
 	int big; /* big-endian */
 	unsigned unit;
@@ -1101,7 +1101,7 @@ ATF_TC_BODY(killed, tc)
 	pid_t pid;
 
 	head(&d, GCC12, 0);
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 400; i++) {
 		function(&d, 1 + (uint32_t)i);
 		counters(&d, 0, 1, U(1));
 	}
@@ -1263,7 +1263,13 @@ ATF_TC_BODY(glue_unprivileged, tc)
 	    "cat >u.sh <<'!'\n"
 	    "cd \"$1\"; exec setpriv --reuid 65533 --regid 65533 "
 	    "--clear-groups build/covglue 3 $2 $3\n!\n"
-	    "for w in plain 'hide '$PWD/build 'pivot '$PWD/root userns term; do\n"
+	    "mkfifo -m 666 ready; setpriv --reuid 65533 --regid 65533 --clear-groups "
+	    "unshare -U sh -c 'echo >ready; exec sleep 100' & p=$!\n"
+	    "trap 'kill $p' EXIT; read x <ready\n"
+	    "echo '0 65532 1' >/proc/$p/uid_map\n"
+	    "echo '0 65532 1' >/proc/$p/gid_map\n"
+	    "for w in plain 'hide '$PWD/build 'pivot '$PWD/root userns term "
+	    "'join '/proc/$p/ns/user; do\n"
 	    "  s=0; sh u.sh $PWD $w 2>err || s=$?\n"
 	    "  case $w in term) test $s = 143;; *) test $s = 0;; esac\n"
 	    "  cat err; test ! -s err; expect '3 3 3'; nothing; clean; done\n";

@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2015,SC2046,SC2086,SC2119,SC2154
 #
 # What is installed where, that it goes away again, and what programs find
-# there; build_test is about how it is built.
+# there.  Tarballs and packages are in package_test.
 
 # All is installed below this, in a directory for staging.
 prefix=/nowhere/gons
@@ -137,6 +137,39 @@ files_body()
 	staged "$PWD/dest" uninstall
 	atf_check find dest ! -type d
 	atf_check find dest -type d -name gons -path '*/gons/*'
+}
+
+atf_test_case components
+components_head()
+{
+	atf_set descr "the components add up, and have nothing in common"
+}
+components_body()
+{
+	settled
+	staged "$PWD/whole" install
+	for part in lib dev man examples; do
+		staged "$PWD/$part" install-$part >&2
+		tree "$PWD/$part"
+		(cd "$PWD/$part" 2>/dev/null && tar -cf - .) |
+		    { mkdir -p sum && tar -xf - -C sum; } 2>/dev/null
+	done >parts
+	LC_ALL=C sort parts >sorted
+	tree "$PWD/whole" >whole.tree
+	atf_check -o file:whole.tree cat sorted
+	atf_check diff -r --no-dereference whole sum
+
+	# A program runs with the first alone.
+	tree "$PWD/lib" | sed 's/ .*//' >names
+	atf_check -s exit:1 grep -v '^lib/libgons.*\.so\.0' names
+	tree "$PWD/man" | sed 's/ .*//' >names
+	atf_check -s exit:1 grep -v '^share/man/man3/' names
+
+	# Each is uninstalled by itself.
+	for part in examples man dev lib; do
+		staged "$PWD/whole" uninstall-$part
+	done
+	atf_check find whole ! -type d
 }
 
 atf_test_case objects
@@ -321,6 +354,80 @@ hardened_body()
 	done
 }
 
+id=0123456789abcdef0123456789abcdef01234567
+
+atf_test_case flags
+flags_head()
+{
+	atf_set descr "CFLAGS, CPPFLAGS and LDFLAGS of packagers are used"
+	atf_set require.progs readelf
+}
+flags_body()
+{
+	settled
+	set -- CFLAGS='-O1 -DA_CFLAG' CPPFLAGS=-DA_CPPFLAG \
+	    LDFLAGS="-Wl,--build-id=0x$id"
+	build "$PWD/obj" -j2 CC="$own_cc" JSON=no "$@" all
+	flags_used
+	atf_check -o match:"Build ID: $id" \
+	    readelf -n "obj$GONS_TEST_SRC/lib/libgons.so.0.0"
+
+	# In the environment; what would be done tells enough.
+	mkdir env
+	atf_check -o save:make.log env -i PATH="$PATH" CC="$own_cc" JSON=no \
+	    MAKEOBJDIRPREFIX="$PWD/env" "$@" \
+	    "${GONS_TEST_MAKE:-bmake}" -n -C "$GONS_TEST_SRC/lib"
+	flags_used
+
+	# Without any it is optimised.
+	make_in "$GONS_TEST_SRC/lib" MAKEOBJDIRPREFIX="$PWD/env" \
+	    CC="$own_cc" JSON=no -n
+	compile_commands make.log
+	atf_check -s exit:1 grep -v -e ' -O2 ' compiled
+}
+
+# compile_commands LOG: one a line, ./compiled and ./linked.
+compile_commands()
+{
+	sed -e ':a' -e '/\\$/N; s/\\\n//; ta' "$1" >joined
+	grep -e ' -c -o ' joined >compiled
+	grep -e ' -shared ' joined >linked
+	[ -s compiled ] || atf_fail "nothing is compiled"
+	[ -s linked ] || atf_fail "nothing is linked"
+}
+
+flags_used()
+{
+	compile_commands make.log
+	atf_check -s exit:1 grep -v -e '-O1 -DA_CFLAG .*-DA_CPPFLAG' compiled
+	atf_check -s exit:1 grep -e '-O2' compiled
+	atf_check -s exit:1 grep -v -e '-O1 -DA_CFLAG' linked
+	atf_check -s exit:1 grep -v -e "-Wl,--build-id=0x$id" linked
+}
+
+atf_test_case gnu_make
+gnu_make_head()
+{
+	atf_set descr "GNU make hands over: elsewhere, with many jobs at once"
+	atf_set require.progs make
+}
+gnu_make_body()
+{
+	settled
+	make --version 2>/dev/null | grep -q GNU || atf_skip "no GNU make"
+	contract >expected
+	mkdir obj
+	atf_check -o save:log -e save:err env -i PATH="$PATH" HOME="$PWD" \
+	    MAKEOBJDIRPREFIX="$PWD/obj" CC="$own_cc" make -C "$GONS_TEST_SRC" \
+	    -j16 all install JSON=$json PREFIX=$prefix DESTDIR="$PWD/dest"
+	tree "$PWD/dest" >installed
+	atf_check -o file:expected cat installed
+	# What is built elsewhere leaves the sources alone.
+	atf_check find "$GONS_TEST_SRC" -path "$GONS_TEST_SRC/.git" -prune -o \
+	    -path "$GONS_TEST_SRC/tests" -prune -o -type f -newer expected \
+	    -print
+}
+
 atf_test_case no_bmake
 no_bmake_head()
 {
@@ -345,7 +452,8 @@ atf_init_test_cases()
 {
 	# shellcheck source=tests/common.sh
 	. "$(atf_get_srcdir)/common.sh"
-	for tc in files objects manual pc early_code hardened no_bmake; do
+	for tc in files components objects manual pc flags early_code \
+	    hardened gnu_make no_bmake; do
 		atf_add_test_case $tc
 	done
 }

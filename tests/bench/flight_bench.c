@@ -1,0 +1,147 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * Many requests at a time in one poll loop: the time of one, and what one
+ * that is running takes of the caller's memory and descriptors.
+ */
+
+#include <sys/resource.h>
+
+#include <err.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "bench.h"
+
+#define MOST 1000
+#define ROUNDS 5
+
+static int
+nothing(void)
+{
+	return 0;
+}
+
+struct flight {
+	int n;
+	unsigned flags;
+	long memory; /* bytes */
+	int fds;
+};
+
+static int
+descriptors(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < 16384; fd++)
+		n += fcntl(fd, F_GETFD) != -1;
+	return n;
+}
+
+static long
+memory(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return (long)(m.uordblks + m.hblkhd);
+}
+
+static struct gons_reexec *req[MOST];
+
+static void
+start(struct flight *f)
+{
+	int fds, i;
+	long bytes;
+
+	fds = f->fds == 0 ? descriptors() : 0;
+	bytes = memory();
+	for (i = 0; i < f->n; i++) {
+		if ((req[i] = gons_reexec_new("nothing")) == NULL ||
+		    gons_reexec_setflags(req[i], f->flags) == -1)
+			err(1, "gons_reexec_new");
+		if (gons_reexec_start(req[i]) == -1)
+			errx(1, "%s", gons_reexec_error(req[i]));
+	}
+	f->memory = (memory() - bytes) / f->n;
+	if (f->fds == 0)
+		f->fds = (descriptors() - fds) / f->n;
+}
+
+static int
+fly(void *arg)
+{
+	static struct pollfd p[MOST];
+	struct flight *f = arg;
+	int i, left = f->n, r;
+
+	start(f);
+	for (i = 0; i < f->n; i++) {
+		p[i].fd = gons_reexec_fd(req[i]);
+		p[i].events = POLLIN;
+	}
+	while (left > 0) {
+		if (poll(p, (nfds_t)f->n, -1) == -1)
+			return -1;
+		for (i = 0; i < f->n; i++) {
+			if (p[i].fd == -1 || p[i].revents == 0)
+				continue;
+			if ((r = gons_reexec_step(req[i])) == 0)
+				continue;
+			if (r == -1)
+				errx(1, "%s", gons_reexec_error(req[i]));
+			gons_reexec_free(req[i]);
+			p[i].fd = -1;
+			left--;
+		}
+	}
+	return 0;
+}
+
+int
+main(void)
+{
+	static const int counts[] = { 1, 10, 100, 1000 };
+	static struct contender c[4];
+	struct flight f[4];
+	struct rlimit limit;
+	int i, k;
+
+	if (gons_reexec_register("nothing", nothing) == -1)
+		err(1, "gons_reexec_register");
+	gons_reexec_check();
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max < 16384 ? limit.rlim_max : 16384;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	for (k = 0; k < 2; k++) {
+		for (i = 0; i < 4; i++) {
+			f[i].n = counts[i];
+			f[i].flags = k == 0 ? 0 : GONS_REEXEC_PREPARED;
+			f[i].fds = 0;
+			c[i].once = fly;
+			c[i].arg = &f[i];
+			c[i].goal = i == 3 ? "<= 1.20" : NULL;
+			if (asprintf((char **)(uintptr_t)&c[i].name,
+				"%d at a time%s", f[i].n,
+				k == 0 ? "" : ", prepared") == -1)
+				err(1, "asprintf");
+		}
+		bench_take_turns(c, 4, ROUNDS, 0);
+		for (i = 0; i < 4; i++)
+			c[i].us[0] /= counts[i];
+		bench_title("one of many in a poll loop", "/ of 10");
+		bench_print(c, 4, 1);
+		printf("  each takes %ld bytes (goal: 16384) and %d "
+		       "descriptors of the caller\n",
+		    f[3].memory, f[3].fds);
+	}
+	return 0;
+}

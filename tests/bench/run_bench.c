@@ -1,0 +1,135 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * What running an action costs, one at a time: in a fresh child and in a
+ * prepared one, against posix_spawn(3) of the same program and fork(2), and
+ * whether the size of the caller matters.
+ */
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <err.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "bench.h"
+
+#define GIB ((size_t)1 << 30)
+#define ROUNDS 300
+#define ROW 20 /* runs in a row */
+#define REST 3000 /* us, in which a spare child is forked */
+
+extern char **environ;
+
+static int
+nothing(void)
+{
+	return 0;
+}
+
+static int
+spawn(void *arg)
+{
+	char *argv[] = { (char *)"bench", (char *)"nothing", NULL };
+	pid_t pid;
+	int status;
+
+	(void)arg;
+	if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ) != 0)
+		return -1;
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
+}
+
+static int
+fork_wait(void *arg)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)arg;
+	if (pid == 0)
+		_exit(0);
+	return pid != -1 && waitpid(pid, &status, 0) == pid && status == 0 ? 0
+									   : -1;
+}
+
+static int
+run(void *arg)
+{
+	const unsigned *flags = arg;
+	struct gons_reexec *req = gons_reexec_new("nothing");
+	int r;
+
+	if (req == NULL || gons_reexec_setflags(req, *flags) == -1)
+		return -1;
+	if ((r = gons_reexec_run(req)) == -1)
+		fprintf(stderr, "%s\n", gons_reexec_error(req));
+	gons_reexec_free(req);
+	return r;
+}
+
+static unsigned fresh = 0, prepared = GONS_REEXEC_PREPARED;
+
+/* One after the other, and with time between them. */
+static void
+compare(const char *when)
+{
+	static struct contender row[4], apart[4];
+	const struct contender c[4] = {
+		{ "posix_spawn of the same program", spawn, NULL, NULL, ROW,
+		    { 0 } },
+		{ "gons_reexec_run", run, &fresh, "<= 1.10", ROW, { 0 } },
+		{ "gons_reexec_run, prepared", run, &prepared, "<= 0.40", ROW,
+		    { 0 } },
+		{ "fork, _exit, wait", fork_wait, NULL, NULL, ROW, { 0 } },
+	};
+	char title[80];
+	int i;
+
+	memcpy(row, c, sizeof(row));
+	memcpy(apart, c, sizeof(apart));
+	for (i = 0; i < 4; i++)
+		apart[i].times = 1;
+	apart[2].name = "gons_reexec_run, prepared, a spare child ready";
+	apart[2].goal = "<= 0.30";
+	bench_take_turns(row, 4, ROUNDS / ROW * 3, REST);
+	(void)snprintf(title, sizeof(title), "%d in a row%s", ROW, when);
+	bench_title(title, "/ spawn");
+	bench_print(row, 4, 0);
+	bench_take_turns(apart, 4, ROUNDS, REST);
+	(void)snprintf(title, sizeof(title), "one at a time%s", when);
+	bench_title(title, "/ spawn");
+	bench_print(apart, 4, 0);
+}
+
+int
+main(int argc, char *argv[])
+{
+	char *ballast;
+
+	if (argc > 1 && strcmp(argv[1], "nothing") == 0)
+		return 0;
+	if (gons_reexec_register("nothing", nothing) == -1)
+		err(1, "gons_reexec_register");
+	gons_reexec_check();
+	if (gons_reexec_prepare() == -1)
+		err(1, "gons_reexec_prepare");
+	compare("");
+	if (argc > 1)
+		return 0;
+	ballast = mmap(NULL, GIB, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (ballast == MAP_FAILED)
+		err(1, "mmap");
+	(void)madvise(ballast, GIB, MADV_NOHUGEPAGE);
+	memset(ballast, 1, GIB);
+	compare(", the caller having 1 GiB");
+	return 0;
+}

@@ -1,0 +1,419 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * What fault_test lets fail.  "h_fault start": looks at what start-up has left
+ * behind; "h_fault run KIND": runs an action twice, faults happening the first
+ * time; "h_fault merge DST SRC": merges.  Marks (see MARK) tell the supervisor
+ * when to begin and to end.  Allocations fail here: the library's calls come
+ * to the functions named __wrap_, which count.
+ *
+ * Prints "outcome ok" or "outcome error TEXT", "fired 1" if an allocation has
+ * failed, and "problem TEXT" for everything that must not be.
+ */
+
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#define MARK 0x676f6e73
+#define PARAM "what the action is told"
+
+void *__real_malloc(size_t);
+void *__real_calloc(size_t, size_t);
+void *__real_realloc(void *, size_t);
+void __real_free(void *);
+void *__wrap_malloc(size_t);
+void *__wrap_calloc(size_t, size_t);
+void *__wrap_realloc(void *, size_t);
+int __wrap_vasprintf(char **, const char *, va_list)
+    __attribute__((format(printf, 2, 0)));
+void __wrap_free(void *);
+
+static long fail_at, allocations; /* fail_at 0: none */
+static long live; /* what is not freed yet */
+static int fired;
+static int problems;
+
+static int
+alloc_fails(void)
+{
+	int fd;
+
+	if (fail_at == 0 || ++allocations != fail_at)
+		return 0;
+	fired = 1;
+	if ((fd = open("fired", O_CREAT | O_CLOEXEC, 0600)) != -1)
+		close(fd);
+	errno = ENOMEM;
+	return 1;
+}
+
+static void *
+counted(void *p)
+{
+	live += p != NULL;
+	return p;
+}
+
+void *
+__wrap_malloc(size_t len)
+{
+	return alloc_fails() ? NULL : counted(__real_malloc(len));
+}
+
+void *
+__wrap_calloc(size_t n, size_t len)
+{
+	return alloc_fails() ? NULL : counted(__real_calloc(n, len));
+}
+
+void *
+__wrap_realloc(void *p, size_t len)
+{
+	int again = p != NULL;
+
+	if (alloc_fails())
+		return NULL;
+	p = counted(__real_realloc(p, len));
+	live -= p != NULL && again;
+	return p;
+}
+
+int
+__wrap_vasprintf(char **text, const char *fmt, va_list ap)
+{
+	va_list again;
+	int len;
+
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (alloc_fails() || (*text = __real_malloc((size_t)len + 1)) == NULL)
+		return -1;
+	live++;
+	return vsnprintf(*text, (size_t)len + 1, fmt, ap);
+}
+
+void
+__wrap_free(void *p)
+{
+	live -= p != NULL;
+	__real_free(p);
+}
+
+static void
+problem(const char *fmt, ...)
+{
+	va_list ap;
+
+	problems++;
+	printf("problem ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+}
+
+static void
+mark(int on)
+{
+	(void)prctl(MARK, on, 0, 0, 0);
+}
+
+static int
+count_fds(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) != -1;
+	return n;
+}
+
+static void
+check_text(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	if (strncmp(text, "gons: ", 6) != 0 || strlen(text) < 12)
+		problem("odd text: %s", text);
+	for (; *p != '\0'; p++)
+		if (*p < ' ' || *p == 0x7f)
+			problem("not one line: %s", text);
+}
+
+/* The variable FAULT_ALLOC: "host:N" or "child:N". */
+static void
+arm(const char *who)
+{
+	const char *what = getenv("FAULT_ALLOC");
+	size_t len = strlen(who);
+
+	if (what != NULL && strncmp(what, who, len) == 0 && what[len] == ':')
+		fail_at = atol(what + len + 1);
+}
+
+/* Nothing is left of the variables but what asked for more than start-up. */
+static int
+after_start(void)
+{
+	const char *text = gons_status();
+	int n = count_fds();
+	char **e;
+
+	if (n != 3)
+		problem("%d descriptors", n);
+	for (e = environ; *e != NULL; e++)
+		if (strncmp(*e, "gons_", 5) == 0)
+			problem("left: %s", *e);
+	if ((text == NULL) != (gons_status_error() == NULL))
+		problem("text without error, or the reverse");
+	if (text != NULL) {
+		check_text(text);
+		if (gons_status_error()->errnum <= 0)
+			problem("errno %d", gons_status_error()->errnum);
+		printf("outcome error %s\n", text);
+	} else {
+		printf("outcome ok %#x\n", gons_status_joined());
+	}
+	return problems;
+}
+
+static int
+copy(int reply)
+{
+	char buf[256];
+	ssize_t n;
+
+	mark(0);
+	n = read(STDIN_FILENO, buf, sizeof(buf));
+	mark(1);
+	if (n < 0)
+		return 1;
+	if (reply)
+		return gons_reexec_reply(buf, (size_t)n) == 0 ? 0 : 2;
+	mark(0);
+	n = write(STDOUT_FILENO, buf, (size_t)n);
+	mark(1);
+	return n < 0 ? 3 : 0;
+}
+
+static int
+action_copy(void)
+{
+	return copy(0);
+}
+
+static int
+action_reply(void)
+{
+	return copy(1);
+}
+
+/* Has to be stopped: the result is there, but it does not end. */
+static int
+action_linger(void)
+{
+	if (copy(0) != 0)
+		return 4;
+	mark(0);
+	close(STDOUT_FILENO);
+	for (;;)
+		pause();
+}
+
+static const struct kind {
+	const char *name, *action;
+	unsigned flags;
+	int fds; /* that stay open: of the process, not of the request */
+	int failure; /* that is to be expected */
+	const char *type;
+} kinds[] = {
+	{ "plain", "copy", 0, 0, 0, NULL },
+	{ "namespace", "copy", 0, 0, 0, "net" },
+	{ "early", "copy", 0, 0, 0, "!uts" },
+	{ "pid", "copy", 0, 0, 0, "pid" },
+	{ "target", "copy", 0, 0, 0, "target" },
+	{ "reply", "reply", GONS_REEXEC_REPLY, 0, 0, NULL },
+	{ "sealed", "copy", GONS_REEXEC_SEALED, 1, 0, NULL },
+	{ "pass", "copy", GONS_REEXEC_STDERR_PASS, 0, 0, NULL },
+	{ "die", "copy", GONS_REEXEC_DIE_WITH_PARENT, 0, 0, NULL },
+	{ "linger", "linger", 0, 0, 0, NULL },
+	{ "linger_die", "linger", GONS_REEXEC_DIE_WITH_PARENT, 0, 0, NULL },
+	{ "prepared", "copy", GONS_REEXEC_PREPARED, 2, 0, NULL },
+	{ "prepared_reply", "reply", GONS_REEXEC_PREPARED | GONS_REEXEC_REPLY,
+	    2, 0, "net" },
+	{ "prepared_pid", "copy", GONS_REEXEC_PREPARED, 2, 0, "pid" },
+	{ "prepared_linger", "linger", GONS_REEXEC_PREPARED, 2, 0, NULL },
+};
+
+static int
+set_up(struct gons_reexec *req, const struct kind *kind)
+{
+	const char *ref = getenv("FAULT_REF"), *pid = getenv("FAULT_PIDFD");
+
+	if (gons_reexec_setflags(req, kind->flags) == -1 ||
+	    gons_reexec_setgrace(req, 50) == -1 ||
+	    gons_reexec_setenv(req, "SOME", "value") == -1 ||
+	    gons_reexec_param(req, PARAM, sizeof(PARAM)) == -1)
+		return -1;
+	if (kind->type == NULL)
+		return 0;
+	if (strcmp(kind->type, "target") == 0)
+		return gons_reexec_target(
+		    req, atoi(pid), GONS_BIT(GONS_NET) | GONS_BIT(GONS_UTS));
+	return gons_reexec_namespace(req, kind->type, ref);
+}
+
+static void
+check_result(const struct gons_reexec *req)
+{
+	size_t len;
+	const char *result = gons_reexec_result(req, &len);
+
+	if (gons_reexec_failure(req) != 0 || gons_reexec_error(req) != NULL)
+		problem("success with failure %d, %s", gons_reexec_failure(req),
+		    gons_reexec_error(req));
+	if (result == NULL || len != sizeof(PARAM) ||
+	    memcmp(result, PARAM, len) != 0)
+		problem("success with %zu bytes", len);
+	printf("outcome ok\n");
+}
+
+static void
+check_failure(const struct gons_reexec *req, int r, int errnum)
+{
+	const char *text = gons_reexec_error(req);
+
+	if (r != -1 || errnum <= 0)
+		problem("returned %d, errno %d", r, errnum);
+	if (text != NULL)
+		check_text(text);
+	else if (!fired)
+		problem("failed without a text: %s", strerror(errnum));
+	printf("outcome error %s\n", text != NULL ? text : strerror(errnum));
+}
+
+static void
+once(const struct kind *kind)
+{
+	struct gons_reexec *req;
+	int errnum, r;
+
+	if ((req = gons_reexec_new(kind->action)) == NULL) {
+		printf("outcome error %s\n", strerror(errno));
+		return;
+	}
+	r = set_up(req, kind);
+	if (r == 0)
+		r = gons_reexec_run(req);
+	errnum = errno;
+	mark(0);
+	fail_at = 0;
+	if (r == 0)
+		check_result(req);
+	else
+		check_failure(req, r, errnum);
+	mark(1);
+	gons_reexec_free(req);
+	mark(0);
+}
+
+static void
+check_left(const struct kind *kind, int fds, long blocks)
+{
+	int now = count_fds(), r;
+
+	if (now > fds + kind->fds)
+		problem("%d descriptors, were %d", now, fds);
+	/* what a prepared process was made with is remembered */
+	if (live > blocks + ((kind->flags & GONS_REEXEC_PREPARED) != 0))
+		problem("%ld blocks of memory, were %ld", live, blocks);
+	r = waitpid(-1, NULL, WNOHANG | __WALL);
+	if (r != -1 || errno != ECHILD)
+		problem("a child was left: waitpid %d, %s", r, strerror(errno));
+}
+
+static int
+run(const char *name)
+{
+	const struct kind *kind = kinds;
+	long blocks = live;
+	int fds = count_fds();
+
+	while (strcmp(kind->name, name) != 0)
+		kind++;
+	arm("host");
+	mark(1);
+	once(kind);
+	mark(0);
+	fail_at = 0;
+	check_left(kind, fds, blocks);
+	printf("fired %d\n", fired);
+	/* What failed once does not go on failing. */
+	unsetenv("FAULT_ALLOC");
+	once(kind);
+	check_left(kind, fds, blocks);
+	return problems;
+}
+
+static int
+merge(const char *dst, const char *src)
+{
+	const char *const srcs[1] = { src };
+	long blocks = live;
+	int errnum, fds = count_fds(), r;
+
+	arm("host");
+	mark(1);
+	r = gons_covmerge(dst, srcs, 1, NULL);
+	errnum = errno;
+	mark(0);
+	fail_at = 0;
+	if (r != 0 && (r != -1 || errnum <= 0))
+		problem("returned %d, errno %d", r, errnum);
+	printf(
+	    r == 0 ? "outcome ok\n" : "outcome error %s\n", strerror(errnum));
+	if (live != blocks)
+		problem("%ld blocks of memory, were %ld", live, blocks);
+	if (count_fds() != fds)
+		problem("%d descriptors, were %d", count_fds(), fds);
+	printf("fired %d\n", fired);
+	return problems;
+}
+
+int
+main(int argc, char **argv)
+{
+	static char buf[BUFSIZ];
+
+	(void)setvbuf(stdout, buf, _IOFBF, sizeof(buf)); /* not malloc'ed */
+	if (argc == 2 && strcmp(argv[1], "start") == 0) {
+		mark(0);
+		return after_start() != 0;
+	}
+	if (argc == 1)
+		arm("child");
+	if (gons_reexec_register("copy", action_copy) == -1 ||
+	    gons_reexec_register("reply", action_reply) == -1 ||
+	    gons_reexec_register("linger", action_linger) == -1)
+		return 5;
+	gons_reexec_check();
+	if (argc == 3 && strcmp(argv[1], "run") == 0)
+		return run(argv[2]) != 0;
+	if (argc == 4 && strcmp(argv[1], "merge") == 0)
+		return merge(argv[2], argv[3]) != 0;
+	return 6;
+}

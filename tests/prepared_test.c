@@ -1,0 +1,659 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * Prepared children in bad circumstances: the process that they come from is
+ * killed, stopped or short of something; the host changes after it was made;
+ * one request leaves traces that the next must not see.
+ */
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <atf-c.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "helpers.h"
+
+#define MANY 300
+#define THREADS 8
+#define PATIENCE 60000 /* ms; less than this is no hang */
+
+/* One line for each thing that a child may have from its predecessors. */
+static int
+who(void)
+{
+	char buf[4096], *line, *more;
+	const char *x = getenv("SPOILT");
+	sigset_t set;
+	size_t n;
+	FILE *f = fopen("/proc/self/status", "re");
+	mode_t mask = umask(0);
+	int fd, signo;
+
+	printf("uids %d %d %d\n", (int)getuid(), (int)geteuid(), (int)getgid());
+	if (f == NULL || (n = fread(buf, 1, sizeof(buf) - 1, f)) == 0)
+		return 1;
+	buf[n] = '\0';
+	fclose(f);
+	for (line = strtok_r(buf, "\n", &more); line != NULL;
+	     line = strtok_r(NULL, "\n", &more))
+		if (strncmp(line, "Cap", 3) == 0 ||
+		    strncmp(line, "Groups", 6) == 0 ||
+		    strncmp(line, "Sig", 3) == 0 ||
+		    strncmp(line, "NoNew", 5) == 0)
+			if (strncmp(line, "SigQ", 4) != 0)
+				printf("%s\n", line);
+	printf("bits %d\n", prctl(PR_GET_SECUREBITS));
+	printf("cwd %s\n", getcwd(buf, sizeof(buf)));
+	printf("umask %o\nenv %s\n", (unsigned)mask, x != NULL ? x : "-");
+	for (fd = 3; fd < 1024; fd++)
+		if (fcntl(fd, F_GETFD) == 0)
+			printf("inherits %d\n", fd);
+	(void)sigprocmask(SIG_SETMASK, NULL, &set);
+	for (signo = 1; signo < 64; signo++)
+		if (sigismember(&set, signo) == 1)
+			printf("blocked %d\n", signo);
+	n = (size_t)readlink("/proc/self/ns/uts", buf, sizeof(buf) - 1);
+	printf("uts %.*s\n", (int)n, buf);
+	return 0;
+}
+
+static int
+spoil(void)
+{
+	sigset_t all;
+
+	(void)setenv("SPOILT", "by another", 1);
+	(void)chdir("/dev");
+	(void)umask(0);
+	(void)dup2(0, 9);
+	(void)dup2(0, 10);
+	(void)signal(SIGUSR1, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_IGN);
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	(void)unshare(CLONE_NEWUTS);
+	(void)fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (getuid() == 0)
+		(void)!setuid(NOBODY);
+	return 0;
+}
+
+static int
+parent(void)
+{
+	printf("%d\n", (int)getppid());
+	return 0;
+}
+
+/* Until the other end of descriptor LIFE is closed. */
+static int
+hold(void)
+{
+	const char *fd = getenv("LIFE");
+	char c;
+
+	return fd == NULL || read(atoi(fd), &c, 1) != 0;
+}
+
+static int
+nested(void)
+{
+	int r = gons_reexec_prepare();
+
+	printf("%d %d", r == -1, errno == EPERM);
+	return 0;
+}
+
+__attribute__((constructor)) static void
+actions(void)
+{
+	gons_reexec_register("who", who);
+	gons_reexec_register("spoil", spoil);
+	gons_reexec_register("parent", parent);
+	gons_reexec_register("hold", hold);
+	gons_reexec_register("nested", nested);
+	gons_reexec_check();
+}
+
+static struct gons_reexec *
+request(const char *action, unsigned flags)
+{
+	struct gons_reexec *req = gons_reexec_new(action);
+
+	CHILD(req != NULL);
+	CHILD(gons_reexec_setflags(req, flags | GONS_REEXEC_PREPARED) == 0);
+	return req;
+}
+
+/* The result; it lives as long as the program. */
+static const char *
+run_flags(const char *action, unsigned flags)
+{
+	struct gons_reexec *req = request(action, flags);
+	char *copy;
+
+	if (gons_reexec_run(req) == -1) {
+		fprintf(stderr, "%s\n", gons_reexec_error(req));
+		CHILD(!"gons_reexec_run");
+	}
+	copy = strdup(gons_reexec_result(req, NULL));
+	gons_reexec_free(req);
+	return copy;
+}
+
+static const char *
+fresh(const char *action)
+{
+	struct gons_reexec *req = gons_reexec_new(action);
+	char *copy;
+
+	CHILD(req != NULL && gons_reexec_run(req) == 0);
+	copy = strdup(gons_reexec_result(req, NULL));
+	gons_reexec_free(req);
+	return copy;
+}
+
+static const char *
+result(const char *action)
+{
+	return run_flags(action, 0);
+}
+
+static pid_t
+prepared_pid(void)
+{
+	CHILD(gons_reexec_prepare() == 0);
+	return atoi(result("parent"));
+}
+
+static long long
+clock_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+/* Waits until the process has ended. */
+static int
+ended(int pidfd, int ms)
+{
+	struct pollfd p = { pidfd, POLLIN, 0 };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+/* The signal, to the children that it has ready as well. */
+static void
+signal_all(pid_t pid, int signo, int itself)
+{
+	char path[64];
+	FILE *f;
+	int child;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+	    (int)pid, (int)pid);
+	if (itself)
+		CHILD(kill(pid, signo) == 0);
+	if ((f = fopen(path, "re")) == NULL)
+		return;
+	while (fscanf(f, "%d", &child) == 1)
+		(void)kill(child, signo);
+	fclose(f);
+}
+
+/* It runs what it should, and is what an executed child is. */
+static void
+works(void)
+{
+	const char *a = fresh("who"), *b = result("who");
+
+	if (strcmp(a, b) != 0) {
+		fprintf(stderr, "executed:\n%sprepared:\n%s", a, b);
+		CHILD(!"alike");
+	}
+}
+
+#define CASE(name, text)                              \
+	static void name##_run(void *);               \
+	ATF_TC(name);                                 \
+	ATF_TC_HEAD(name, tc)                         \
+	{                                             \
+		atf_tc_set_md_var(tc, "descr", text); \
+	}                                             \
+	ATF_TC_BODY(name, tc)                         \
+	{                                             \
+		(void)tc;                             \
+		in_child(name##_run, NULL);           \
+	}                                             \
+	static void name##_run(void *unused __attribute__((unused)))
+
+CASE(unprepared, "the flag alone prepares, too")
+{
+	works();
+}
+
+CASE(alike, "what an action finds is what it finds in an executed child")
+{
+	CHILD(gons_reexec_prepare() == 0);
+	CHILD(gons_reexec_prepare() == 0);
+	works();
+}
+
+CASE(no_traces, "nothing of one request is seen by the next")
+{
+	const char *before;
+	int i;
+
+	before = result("who");
+	for (i = 0; i < 5; i++) {
+		(void)result("spoil");
+		CHILD(strcmp(before, result("who")) == 0);
+	}
+}
+
+CASE(in_action, "a re-executed child cannot prepare")
+{
+	CHILD(strcmp(result("nested"), "1 1") == 0);
+}
+
+CASE(invisible, "the host's wait(2) finds nothing")
+{
+	int i;
+
+	CHILD(gons_reexec_prepare() == 0);
+	for (i = 0; i < 10; i++) {
+		(void)result("parent");
+		CHILD(waitpid(-1, NULL, WNOHANG | __WALL) == -1);
+		CHILD(errno == ECHILD);
+	}
+}
+
+CASE(killed, "a prepared process that was killed is replaced")
+{
+	pid_t pid = prepared_pid();
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	CHILD(kill(pid, SIGKILL) == 0 && ended(fd, PATIENCE));
+	CHILD(atoi(result("parent")) != pid);
+	/* and without waiting for its end */
+	pid = prepared_pid();
+	CHILD(kill(pid, SIGKILL) == 0);
+	(void)result("parent");
+	works();
+}
+
+CASE(spares_killed, "and so are children that it had ready")
+{
+	pid_t pid = prepared_pid();
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		signal_all(pid, SIGKILL, 0);
+		(void)result("parent");
+	}
+	works();
+}
+
+CASE(stopped, "one that is stopped does not hold up a request")
+{
+	pid_t pid = prepared_pid();
+	long long start = clock_ms();
+
+	signal_all(pid, SIGSTOP, 1);
+	CHILD(atoi(result("parent")) != pid);
+	CHILD(clock_ms() - start < PATIENCE);
+	works();
+}
+
+CASE(spares_stopped, "nor does a spare child that is stopped")
+{
+	struct gons_reexec *req;
+	pid_t pid = prepared_pid();
+
+	signal_all(pid, SIGSTOP, 0);
+	req = request("parent", 0);
+	CHILD(gons_reexec_start(req) == 0);
+	CHILD(gons_reexec_wait(req) == 0);
+	gons_reexec_free(req);
+	works();
+}
+
+CASE(stopped_for_a_while, "kill and free do not wait for one that is stopped")
+{
+	struct gons_reexec *req;
+	pid_t pid = prepared_pid();
+	long long start = clock_ms();
+
+	signal_all(pid, SIGSTOP, 0);
+	req = request("hold", 0);
+	CHILD(gons_reexec_start(req) == 0 && gons_reexec_kill(req) == 0);
+	CHILD(gons_reexec_wait(req) == -1 && errno == ECANCELED);
+	CHILD(gons_reexec_start(req) == 0);
+	gons_reexec_free(req);
+	CHILD(clock_ms() - start < PATIENCE);
+	works();
+}
+
+static void
+start_many(struct gons_reexec **req, int n, int life[2])
+{
+	char number[16];
+	int i;
+
+	CHILD(pipe2(life, O_CLOEXEC) == 0);
+	(void)snprintf(number, sizeof(number), "%d", life[0]);
+	for (i = 0; i < n; i++) {
+		req[i] = request("hold", 0);
+		CHILD(gons_reexec_keepfd(req[i], life[0]) == 0);
+		CHILD(gons_reexec_setenv(req[i], "LIFE", number) == 0);
+		CHILD(gons_reexec_start(req[i]) == 0);
+	}
+}
+
+CASE(many, "300 at a time")
+{
+	static struct gons_reexec *req[MANY];
+	struct rlimit limit;
+	int i, life[2];
+
+	CHILD(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max;
+	CHILD(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	start_many(req, MANY, life);
+	close(life[1]);
+	for (i = 0; i < MANY; i++) {
+		CHILD(gons_reexec_wait(req[i]) == 0);
+		gons_reexec_free(req[i]);
+	}
+	works();
+}
+
+CASE(killed_meanwhile, "running actions outlive the prepared process")
+{
+	struct gons_reexec *req[20];
+	pid_t pid = prepared_pid();
+	int i, life[2];
+
+	start_many(req, 20, life);
+	CHILD(kill(pid, SIGKILL) == 0);
+	close(life[1]);
+	for (i = 0; i < 20; i++) {
+		/* who tells the status depends on the kernel */
+		if (gons_reexec_wait(req[i]) == -1)
+			CHILD(errno == ECHILD);
+		gons_reexec_free(req[i]);
+	}
+	works();
+}
+
+CASE(host_descriptors, "a host without descriptors gets an error")
+{
+	struct gons_reexec *req = request("parent", 0);
+	struct rlimit old, none;
+	int i;
+
+	CHILD(gons_reexec_prepare() == 0);
+	CHILD(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	none = old;
+	for (i = count_fds() - 1; i < count_fds() + 8; i++) {
+		none.rlim_cur = (rlim_t)i;
+		CHILD(setrlimit(RLIMIT_NOFILE, &none) == 0);
+		if (gons_reexec_run(req) == -1)
+			CHILD(errno == EMFILE);
+		CHILD(setrlimit(RLIMIT_NOFILE, &old) == 0);
+		CHILD(gons_reexec_run(req) == 0);
+	}
+	gons_reexec_free(req);
+	works();
+}
+
+/* A limit of the prepared process alone. */
+static void
+limited(int resource, rlim_t most, int errnum)
+{
+	struct rlimit limit = { most, most };
+	struct gons_reexec *req = request("parent", 0);
+	pid_t pid = prepared_pid();
+	int failures = 0, i;
+
+	CHILD(prlimit(pid, resource, &limit, NULL) == 0);
+	for (i = 0; i < 8; i++)
+		if (gons_reexec_run(req) == -1) {
+			failures++;
+			CHILD(errno == errnum);
+		}
+	CHILD(failures > 0);
+	gons_reexec_free(req);
+}
+
+CASE(descriptors, "so does one whose prepared process has none")
+{
+	limited(RLIMIT_NOFILE, 4, EMFILE);
+}
+
+CASE(processes, "and one that cannot have more processes")
+{
+	drop_to_nobody();
+	limited(RLIMIT_NPROC, 1, EAGAIN);
+}
+
+CASE(forked, "a forked copy of the host has one of its own")
+{
+	pid_t pid = prepared_pid(), copy;
+	int status;
+
+	if ((copy = fork()) == 0) {
+		CHILD(atoi(result("parent")) != pid);
+		_exit(0);
+	}
+	CHILD(waitpid(copy, &status, 0) == copy && status == 0);
+	CHILD(atoi(result("parent")) == pid);
+}
+
+CASE(host_ends, "it ends with its host")
+{
+	int fd, out[2];
+	pid_t host, pid;
+
+	CHILD(pipe2(out, O_CLOEXEC) == 0);
+	if ((host = fork()) == 0) {
+		pid = prepared_pid();
+		CHILD(write(out[1], &pid, sizeof(pid)) == sizeof(pid));
+		for (;;)
+			pause();
+	}
+	CHILD(read(out[0], &pid, sizeof(pid)) == sizeof(pid));
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	CHILD(fd != -1);
+	CHILD(kill(host, SIGKILL) == 0 && waitpid(host, NULL, 0) == host);
+	CHILD(ended(fd, PATIENCE));
+}
+
+CASE(flags, "together with other flags")
+{
+	CHILD(strcmp(run_flags("nested", GONS_REEXEC_SEALED), "1 1") == 0);
+	CHILD(strcmp(run_flags("nested", GONS_REEXEC_DIE_WITH_PARENT), "1 1") ==
+	      0);
+	CHILD(strcmp(run_flags("nested",
+			 GONS_REEXEC_SEALED | GONS_REEXEC_DIE_WITH_PARENT),
+		  "1 1") == 0);
+}
+
+static void *
+thread(void *unused)
+{
+	int i;
+
+	for (i = 0; i < 10; i++)
+		CHILD(strcmp(result("nested"), "1 1") == 0);
+	return unused;
+}
+
+CASE(threads, "from several threads")
+{
+	pthread_t t[THREADS];
+	int i;
+
+	for (i = 0; i < THREADS; i++)
+		CHILD(pthread_create(&t[i], NULL, thread, NULL) == 0);
+	for (i = 0; i < THREADS; i++)
+		CHILD(pthread_join(t[i], NULL) == 0);
+}
+
+/* What the host has given up, its actions do not have. */
+static void
+gives_up(void (*how)(void))
+{
+	pid_t pid;
+
+	if (getuid() != 0)
+		sandbox(0);
+	pid = prepared_pid();
+	how();
+	CHILD(atoi(result("parent")) != pid);
+	works();
+	works();
+}
+
+static void
+give_up_bounding(void)
+{
+	CHILD(prctl(PR_CAPBSET_DROP, 0, 0, 0, 0) == 0);
+}
+
+static void
+give_up_caps(void)
+{
+	unsigned head[2] = { 0x20080522, 0 }, caps[6] = { 0 };
+
+	CHILD(syscall(SYS_capset, head, caps) == 0);
+}
+
+static void
+give_up_bits(void)
+{
+	CHILD(prctl(PR_SET_SECUREBITS, 1 << 2, 0, 0, 0) == 0);
+}
+
+static void
+change_uts(void)
+{
+	CHILD(unshare(CLONE_NEWUTS) == 0);
+}
+
+static void
+give_up_groups(void)
+{
+	gid_t group = 1;
+
+	CHILD(setgroups(1, &group) == 0);
+}
+
+CASE(bounding, "the host drops a capability from its bounding set")
+{
+	gives_up(give_up_bounding);
+}
+
+CASE(capabilities, "the host drops its capabilities")
+{
+	gives_up(give_up_caps);
+}
+
+CASE(securebits, "the host changes its securebits")
+{
+	gives_up(give_up_bits);
+}
+
+CASE(uts, "the host goes to another namespace")
+{
+	gives_up(change_uts);
+}
+
+ATF_TC(ids);
+ATF_TC_HEAD(ids, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the host becomes an ordinary user");
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+static void
+ids_run(void *unused)
+{
+	(void)unused;
+	gives_up(drop_to_nobody);
+}
+ATF_TC_BODY(ids, tc)
+{
+	(void)tc;
+	in_child(ids_run, NULL);
+}
+
+ATF_TC(groups);
+ATF_TC_HEAD(groups, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the host changes its groups");
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+static void
+groups_run(void *unused)
+{
+	(void)unused;
+	gives_up(give_up_groups);
+}
+ATF_TC_BODY(groups, tc)
+{
+	(void)tc;
+	in_child(groups_run, NULL);
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, unprepared);
+	ATF_TP_ADD_TC(tp, alike);
+	ATF_TP_ADD_TC(tp, no_traces);
+	ATF_TP_ADD_TC(tp, in_action);
+	ATF_TP_ADD_TC(tp, invisible);
+	ATF_TP_ADD_TC(tp, killed);
+	ATF_TP_ADD_TC(tp, spares_killed);
+	ATF_TP_ADD_TC(tp, stopped);
+	ATF_TP_ADD_TC(tp, spares_stopped);
+	ATF_TP_ADD_TC(tp, stopped_for_a_while);
+	ATF_TP_ADD_TC(tp, many);
+	ATF_TP_ADD_TC(tp, killed_meanwhile);
+	ATF_TP_ADD_TC(tp, host_descriptors);
+	ATF_TP_ADD_TC(tp, descriptors);
+	ATF_TP_ADD_TC(tp, processes);
+	ATF_TP_ADD_TC(tp, forked);
+	ATF_TP_ADD_TC(tp, host_ends);
+	ATF_TP_ADD_TC(tp, flags);
+	ATF_TP_ADD_TC(tp, threads);
+	ATF_TP_ADD_TC(tp, bounding);
+	ATF_TP_ADD_TC(tp, capabilities);
+	ATF_TP_ADD_TC(tp, securebits);
+	ATF_TP_ADD_TC(tp, uts);
+	ATF_TP_ADD_TC(tp, ids);
+	ATF_TP_ADD_TC(tp, groups);
+	return atf_no_error();
+}
