@@ -1292,6 +1292,8 @@ send_block(int sock, const void *block, size_t len, const int *fds, size_t n)
 	do
 		r = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (r == -1 && errno == EINTR);
+	if (r == -1 && errno == ECONNRESET)
+		return EPIPE; /* it has ended with something unread */
 	return r == -1 ? errno : 0;
 }
 
