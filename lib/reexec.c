@@ -288,7 +288,7 @@ static struct {
 	int control;
 	int reply;
 	char *block; /* of a spare: for the request */
-	int forked; /* off a prepared process, which tells its status */
+	int forked; /* off a prepared process */
 	int value, known; /* to exit with */
 } child = { 0, -1, -1, NULL, 0, 0, 0 };
 
@@ -714,7 +714,7 @@ tell_end(int known, int value)
 		return;
 	if (gons__cov_signal() != 0)
 		tell(MSG_STATUS, gons__cov_signal(), NULL);
-	else if (known && !child.forked)
+	else if (known)
 		tell(MSG_STATUS, (value & 0xff) << 8, NULL);
 }
 
@@ -1291,6 +1291,8 @@ send_block(int sock, const void *block, size_t len, const int *fds, size_t n)
 	do
 		r = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (r == -1 && errno == EINTR);
+	if (r == -1 && errno == ECONNRESET)
+		return EPIPE; /* it has ended with something unread */
 	return r == -1 ? errno : 0;
 }
 
@@ -2051,7 +2053,7 @@ prepared_take(int *fds, int64_t until)
 		if (n != 0 && message.kind == MSG_SPARE)
 			break;
 		if (n != 0 && message.kind == MSG_FORK && asked)
-			return message.value;
+			return message.value == ESRCH ? EPIPE : message.value;
 		if (n != 0)
 			continue;
 		if (now() >= until)
@@ -3233,7 +3235,8 @@ reap_prepared(struct gons_reexec *req, int gone)
 	}
 	if (!req->exited) {
 		req->exited = 1;
-		req->taken_at = now() + STOP_TIME;
+		/* who would tell may be dead, and init takes its time */
+		req->taken_at = now() + (req->told ? 2 * TICK : STOP_TIME);
 		memset(&event, 0, sizeof(event)); /* EPOLLHUP: reaped */
 		event.data.u32 = SRC_PIDFD;
 		if (!known && req->kernel_tells)
