@@ -290,7 +290,7 @@ static struct {
 	int control;
 	int reply;
 	char *block; /* of a spare: for the request */
-	int forked; /* off a prepared process, which tells its status */
+	pid_t forked; /* off this one, which sees to it that its end is told */
 	int value, known; /* to exit with */
 } child = { 0, -1, -1, NULL, 0, 0, 0 };
 
@@ -716,7 +716,7 @@ tell_end(int known, int value)
 		return;
 	if (gons__cov_signal() != 0)
 		tell(MSG_STATUS, gons__cov_signal(), NULL);
-	else if (known && !child.forked)
+	else if (known && (child.forked == 0 || child.forked != getppid()))
 		tell(MSG_STATUS, (value & 0xff) << 8, NULL);
 }
 
@@ -1108,7 +1108,7 @@ spare_wait(const struct hatch *hatch, const int *theirs)
 		if (dup2(stdio[i], i) == -1)
 			_exit(EXIT_FAILURE);
 	child.control = theirs[SPARE_CONTROL];
-	child.forked = 1;
+	child.forked = getppid();
 	launch.fds = &child.control;
 	launch.nfds = 1;
 	child_close(&launch);
