@@ -1063,7 +1063,8 @@ hatch_reap(struct hatch *hatch)
 
 	while (read(hatch->signals, &info, sizeof(info)) == sizeof(info))
 		continue;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 ||
+	       (pid == -1 && errno == EINTR)) {
 		for (i = 0; i < hatch->n && hatch->all[i].pid != pid; i++)
 			continue;
 		if (i == hatch->n)
