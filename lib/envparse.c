@@ -517,7 +517,6 @@ gons__text_safe(struct gons__text *text, const char *s, size_t len)
 				gons__text_char(text, hex[*p >> 4]);
 				gons__text_char(text, hex[*p & 15]);
 			}
-			n = 1;
 			p++;
 			len--;
 			continue;

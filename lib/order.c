@@ -158,8 +158,8 @@ is_default(const struct gons_order *order)
 	struct gons_order whole;
 	unsigned i;
 
-	(void)gons_order_parse(NULL, &whole, NULL);
-	if (order->nsteps != whole.nsteps)
+	if (gons_order_parse(NULL, &whole, NULL) == -1 ||
+	    order->nsteps != whole.nsteps)
 		return 0;
 	for (i = 0; i < whole.nsteps; i++)
 		if (order->step[i].type != whole.step[i].type)

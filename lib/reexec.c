@@ -1322,11 +1322,13 @@ receive(int sock, void *buf, size_t size, int *fds, size_t n)
 	/* not CMSG_SPACE: the padding has room for one more */
 	msg.msg_control = n > 0 ? &rights : NULL;
 	msg.msg_controllen = n > 0 ? CMSG_LEN(n * sizeof(int)) : 0;
-	r = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	do
+		r = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (r == -1 && errno == EINTR);
 	for (i = 0; i < n; i++)
 		fds[i] = -1;
 	if (r == -1)
-		return errno == EAGAIN || errno == EINTR ? 0 : (size_t)-1;
+		return errno == EAGAIN ? 0 : (size_t)-1;
 	c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
 	    c->cmsg_type == SCM_RIGHTS) {

@@ -153,7 +153,7 @@ work(void *arg)
 			continue;
 		}
 		dice = rand_r(&seed) % 100;
-		for (i = 0; dice >= sorts[i].weight && i < NSORTS - 1; i++)
+		for (i = 0; i < NSORTS - 1 && dice >= sorts[i].weight; i++)
 			dice -= sorts[i].weight;
 		flags = rand_r(&seed) % 2 ? GONS_REEXEC_PREPARED : 0;
 		if (rand_r(&seed) % 8 == 0)
