@@ -21,7 +21,7 @@
 #include "bench.h"
 
 #define MOST 1000
-#define ROUNDS 5
+#define ROUNDS 4
 
 static int
 nothing(void)

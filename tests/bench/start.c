@@ -15,7 +15,7 @@
 
 #include "bench.h"
 
-#define ROUNDS 200
+#define ROUNDS 100
 
 /* a mount namespace with mount points below it is like any other here */
 static const char *const types[] = { "uts", "ipc", "net", "cgroup", "pid",
