@@ -134,7 +134,7 @@ not_ours(int prepared_tells)
 			(void)rx_ok(req);
 		else
 			rx_fails(req, ends[i].failure, errnum, "\"script\"");
-		ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+		ATF_CHECK_STREQ("x", rx_result(req));
 		ATF_CHECK_EQ_MSG(status,
 		    status == -1 ? gons_reexec_status(req)
 				 : gons_reexec_status(req) & ~0x80,
@@ -380,8 +380,7 @@ poll_loop(void)
 		    "%d: %s", i, gons_reexec_error(req[i]));
 		/* when the machine is slow time may be over before it began */
 		if (i % 3 != 2)
-			ATF_CHECK_STREQ(
-			    number, gons_reexec_result(req[i], NULL));
+			ATF_CHECK_STREQ(number, rx_result(req[i]));
 		gons_reexec_free(req[i]);
 	}
 }
@@ -530,7 +529,7 @@ standard_closed(void)
 			ATF_CHECK_EQ_MSG(0, errors,
 			    "closed %#x, flags %#x: errors %#x, %s", closed,
 			    flags[i], errors, gons_reexec_error(req));
-			ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+			ATF_CHECK_STREQ("x", rx_result(req));
 			gons_reexec_free(req);
 			errors = 0;
 		}
@@ -562,7 +561,7 @@ no_descriptors(void)
 		rx_flags(req, flags[n % (int)NELEM(flags)]);
 		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 60000));
 		if (gons_reexec_run(req) == 0) {
-			ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+			ATF_CHECK_STREQ("x", rx_result(req));
 		} else {
 			failed++;
 			ATF_CHECK_EQ_MSG(GONS_FAIL_START,
@@ -598,7 +597,7 @@ old_kernel_body(void *arg)
 
 	forbid(rule, 1);
 	rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
-	ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("x", rx_result(req));
 	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x\nraise 15"));
 	rx_fails(req, GONS_FAIL_SIGNAL, EIO, "signal 15");
 	gons_reexec_free(req);

@@ -292,7 +292,7 @@ refused(void)
 		    0, gons_reexec_namespace(req, bad[i].type, bad[i].ref));
 		rx_fails(req, GONS_FAIL_START, bad[i].errnum, "\"print_ns\"");
 		rx_text(req, bad[i].words);
-		ATF_CHECK_STREQ("", gons_reexec_result(req, NULL));
+		ATF_CHECK_STREQ("", rx_result(req));
 		gons_reexec_free(req);
 	}
 }
@@ -376,7 +376,7 @@ pid_ends(void)
 			(void)rx_ok(req);
 		else
 			rx_fails(req, ends[i].failure, EIO, ends[i].words);
-		ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+		ATF_CHECK_STREQ("x", rx_result(req));
 		ATF_CHECK_EQ_MSG(ends[i].status,
 		    gons_reexec_status(req) & ~0x80, "%s: %#x", ends[i].script,
 		    gons_reexec_status(req));
@@ -687,7 +687,7 @@ die_with_parent_ends(void)
 
 	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
 	rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
-	ATF_CHECK_STREQ("x", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("x", rx_result(req));
 	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x\nraise 11"));
 	rx_fails(req, GONS_FAIL_SIGNAL, EIO, "signal 11");
 	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x"));

@@ -589,7 +589,8 @@ twice(void)
 		ATF_CHECK_EQ(0, gons_reexec_status(req));
 		ATF_REQUIRE_EQ(0, gons_reexec_setmaxresult(req, 3));
 		rx_fails(req, GONS_FAIL_SIZE, EMSGSIZE, "\"echo\"|3 bytes");
-		ATF_CHECK_STREQ("fir", gons_reexec_result(req, &len));
+		ATF_CHECK_STREQ(
+		    "fir", (const char *)gons_reexec_result(req, &len));
 		ATF_CHECK_EQ(3, len);
 		ATF_REQUIRE_EQ(0, gons_reexec_setmaxresult(req, 100));
 	}
@@ -609,7 +610,7 @@ simplest(void)
 	size_t len;
 
 	ATF_CHECK_EQ(0, gons_reexec_run(req));
-	ATF_CHECK_STREQ("42", gons_reexec_result(req, &len));
+	ATF_CHECK_STREQ("42", (const char *)gons_reexec_result(req, &len));
 	ATF_CHECK_EQ(2, len);
 	ATF_CHECK_EQ(0, gons_reexec_status(req));
 	ATF_CHECK_EQ(GONS_FAIL_NONE, gons_reexec_failure(req));
@@ -907,7 +908,7 @@ no_result_allowed(void)
 	ATF_CHECK_STREQ("", rx_ok(req));
 	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x"));
 	rx_fails(req, GONS_FAIL_SIZE, EMSGSIZE, "0 bytes");
-	ATF_CHECK_STREQ("", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("", rx_result(req));
 	ATF_REQUIRE_EQ(0, gons_reexec_setmaxresult(req, SIZE_MAX));
 	ATF_CHECK_STREQ("x", rx_ok(req));
 	gons_reexec_free(req);
@@ -934,7 +935,7 @@ endless_stderr(void)
 
 	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 300));
 	rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "script|300 ms|xxxx");
-	ATF_CHECK_STREQ("begun", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("begun", rx_result(req));
 	gons_reexec_free(req);
 }
 
@@ -968,7 +969,7 @@ stderr_words(void)
 	    0, gons_reexec_setenv(req, "SCRIPT",
 		   "out kept\nerr cannot read it:\x1b[31m\xff no\nexit 0"));
 	rx_fails(req, GONS_FAIL_STDERR, EIO, "\"script\"|cannot read it|no");
-	ATF_CHECK_STREQ("kept", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("kept", rx_result(req));
 	ATF_CHECK_EQ(0, gons_reexec_status(req));
 	text = gons_reexec_error(req);
 	ATF_CHECK(strchr(text, '\xff') == NULL && strchr(text, '\x1b') == NULL);
@@ -1070,7 +1071,7 @@ how_it_ends(void)
 			(void)rx_ok(req);
 		else
 			rx_fails(req, ends[i].failure, EIO, ends[i].words);
-		ATF_CHECK_STREQ("said", gons_reexec_result(req, NULL));
+		ATF_CHECK_STREQ("said", rx_result(req));
 		ATF_CHECK_EQ_MSG(ends[i].status,
 		    gons_reexec_status(req) & ~0x80, "%s: %#x", ends[i].script,
 		    gons_reexec_status(req));
@@ -1133,8 +1134,7 @@ precedence(void)
 		ATF_REQUIRE_EQ(0, gons_reexec_start(req));
 		rx_wait_fails_at(req, several[i].script, (int)i,
 		    several[i].failure, several[i].errnum, "\"script\"");
-		ATF_CHECK_STREQ(
-		    several[i].result, gons_reexec_result(req, NULL));
+		ATF_CHECK_STREQ(several[i].result, rx_result(req));
 		gons_reexec_free(req);
 	}
 }
@@ -1155,7 +1155,7 @@ killed_first(void)
 	ATF_REQUIRE_EQ(0, gons_reexec_kill(req));
 	rx_wait_fails(
 	    req, GONS_FAIL_KILLED, ECANCELED, "script|gons_reexec_kill|words");
-	ATF_CHECK_STREQ("part", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("part", rx_result(req));
 	ATF_CHECK_EQ(SIGKILL, gons_reexec_status(req));
 	gons_reexec_free(req);
 }
@@ -1213,7 +1213,7 @@ silent_for_ever(void)
 	before = rx_clock();
 	rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "script|300 ms");
 	ATF_CHECK(rx_clock() - before >= 300);
-	ATF_CHECK_STREQ("partial", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("partial", rx_result(req));
 	ATF_CHECK_EQ(SIGKILL, gons_reexec_status(req));
 	close(fd[1]);
 	ATF_CHECK(rx_gone(fd[0], 0));
@@ -1297,7 +1297,7 @@ grandchild(void)
 		    lines, sizeof(lines), "out me\nfork %s\nexit 3", holds[i]);
 		ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", lines));
 		rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
-		ATF_CHECK_STREQ("me", gons_reexec_result(req, NULL));
+		ATF_CHECK_STREQ("me", rx_result(req));
 		gons_reexec_free(req);
 		close(fd[0]);
 		close(fd[1]);
@@ -1400,7 +1400,7 @@ complete_never(void)
 	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 100));
 	rx_fails(req, GONS_FAIL_RESULT, EBADMSG, "script|does not decode");
 	ATF_CHECK_EQ(1, seen.calls);
-	ATF_CHECK_STREQ("not it!", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("not it!", rx_result(req));
 	/* its words come first */
 	seen.len = 0;
 	ATF_REQUIRE_EQ(
@@ -1438,10 +1438,10 @@ reply(void)
 	ATF_REQUIRE_EQ(0,
 	    gons_reexec_setenv(req, "SCRIPT", "out noise\nreply the result"));
 	rx_fails(req, GONS_FAIL_STDERR, EIO, "noise");
-	ATF_CHECK_STREQ("the result", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("the result", rx_result(req));
 	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "return 0"));
 	rx_fails(req, GONS_FAIL_RESULT, EBADMSG, "script|without a reply");
-	ATF_CHECK_STREQ("", gons_reexec_result(req, NULL));
+	ATF_CHECK_STREQ("", rx_result(req));
 	gons_reexec_free(req);
 
 	req = rx_new("reply_twice");

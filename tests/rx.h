@@ -80,4 +80,7 @@ long long rx_clock(void);
 void rx_proc(const char *path, const char *name, char *buf, size_t len);
 void rx_read_file(const char *path, char *buf, size_t len);
 
+/* The result as text, for the checks that compare text. */
+#define rx_result(req) ((const char *)gons_reexec_result(req, NULL))
+
 #endif /* RX_H */
