@@ -731,8 +731,10 @@ one_merge(struct plan *plan, const struct texts *t, struct outcome *o)
 	play(plan, o);
 	check(plan, o);
 	done = strstr(o->out, "outcome ok") != NULL;
+	/* an empty one counts as none: it may be locked by somebody else */
 	if (!holds("merge/dst", done ? t->sum : t->dst,
-		done ? t->sumlen : t->dstlen))
+		done ? t->sumlen : t->dstlen) &&
+	    (done || t->dst != NULL || !holds("merge/dst", "", 0)))
 		atf_tc_fail_nonfatal("%s %ld %s, call %ld: destination not as "
 				     "it has to be; %s",
 		    plan->mode == LIKELY ? "likely" : "other", plan->nth,

@@ -107,7 +107,7 @@ make_noise(void)
 	size_t j;
 
 	for (fd = 3; fd < MOSTFDS; fd++)
-		for (i = 0; i < 40; i++) {
+		for (i = 0; i < 40 && fcntl(fd, F_GETFD) != -1; i++) {
 			for (j = 0; j < sizeof(data); j++)
 				data[j] = (unsigned char)rand_r(&seed);
 			kind = rand_r(&seed) % 20 - 2;
