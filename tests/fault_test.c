@@ -853,17 +853,25 @@ ATF_TC_BODY(merge_gcda_new, tc)
 	merge_counters(tc, 0);
 }
 
+/* Kinds in which a good deal is waited for, minutes in all: LONG=yes. */
 ATF_TP_ADD_TCS(tp)
 {
+	const char *is_long = getenv("GONS_TEST_LONG");
+
 	ATF_TP_ADD_TC(tp, start);
 	ATF_TP_ADD_TC(tp, plain);
 	ATF_TP_ADD_TC(tp, namespace);
 	ATF_TP_ADD_TC(tp, early);
-	ATF_TP_ADD_TC(tp, pid);
 	ATF_TP_ADD_TC(tp, target);
 	ATF_TP_ADD_TC(tp, reply);
 	ATF_TP_ADD_TC(tp, sealed);
 	ATF_TP_ADD_TC(tp, pass);
+	ATF_TP_ADD_TC(tp, merge_go);
+	ATF_TP_ADD_TC(tp, merge_gcda);
+	ATF_TP_ADD_TC(tp, merge_gcda_new);
+	if (is_long == NULL || strcmp(is_long, "yes") != 0)
+		return atf_no_error();
+	ATF_TP_ADD_TC(tp, pid);
 	ATF_TP_ADD_TC(tp, die);
 	ATF_TP_ADD_TC(tp, linger);
 	ATF_TP_ADD_TC(tp, linger_die);
@@ -871,8 +879,5 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, prepared_reply);
 	ATF_TP_ADD_TC(tp, prepared_pid);
 	ATF_TP_ADD_TC(tp, prepared_linger);
-	ATF_TP_ADD_TC(tp, merge_go);
-	ATF_TP_ADD_TC(tp, merge_gcda);
-	ATF_TP_ADD_TC(tp, merge_gcda_new);
 	return atf_no_error();
 }

@@ -36,7 +36,7 @@ tree()
 # pages LIBRARY: its pages, and a link for each other name.
 pages()
 {
-	for page in "$GONS_TEST_SRC"/man/*.3; do
+	for page in "$GONS_TEST_SRC"/man/*.[1-9]; do
 		[ -e "$page" ] || continue
 		name=${page##*/}
 		case $1:$name in
@@ -44,10 +44,11 @@ pages()
 		gons_json:gons_json*) ;;
 		gons_json:*) continue ;;
 		esac
-		echo "share/man/man3/$name 644"
+		section=${name##*.}
+		echo "share/man/man$section/$name 644"
 		names "$page" | while read -r other; do
-			[ "$other.3" = "$name" ] ||
-			    echo "share/man/man3/$other.3 -> $name"
+			[ "$other.$section" = "$name" ] ||
+			    echo "share/man/man$section/$other.$section -> $name"
 		done
 	done
 }
@@ -163,7 +164,7 @@ components_body()
 	tree "$PWD/lib" | sed 's/ .*//' >names
 	atf_check -s exit:1 grep -v '^lib/libgons.*\.so\.0' names
 	tree "$PWD/man" | sed 's/ .*//' >names
-	atf_check -s exit:1 grep -v '^share/man/man3/' names
+	atf_check -s exit:1 grep -v '^share/man/man[37]/' names
 
 	# Each is uninstalled by itself.
 	for part in examples man dev lib; do
@@ -230,10 +231,10 @@ manual_body()
 	staged "$PWD/dest" install-man
 	[ -d "dest$prefix/share/man" ] || atf_fail "there is no manual"
 	atf_check find "dest$prefix/share/man" -xtype l
-	for page in "dest$prefix"/share/man/man3/*; do
+	for page in "dest$prefix"/share/man/man[37]/*; do
 		# It names what it was found by.
 		name=${page##*/}
-		[ ! -h "$page" ] || names "$page" | grep -qx "${name%.3}" ||
+		[ ! -h "$page" ] || names "$page" | grep -qx "${name%.[37]}" ||
 		    atf_fail "$name leads to a page that does not name it"
 	done
 	# Another place for it.

@@ -1,0 +1,265 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * Known attacks on programs that enter containers; gons_security(7) tells
+ * what is done about each.  The actions play a child that a container has
+ * taken over.
+ */
+
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <atf-c.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "helpers.h"
+#include "rx.h"
+
+#define MOSTFDS 256
+
+/* What it holds: a line for each descriptor beyond the standard ones. */
+static int
+print_held(void)
+{
+	char link[64], name[256];
+	ssize_t n;
+	int fd;
+
+	for (fd = 3; fd < MOSTFDS; fd++) {
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		if ((n = readlink(link, name, sizeof(name) - 1)) == -1)
+			continue;
+		name[n] = '\0';
+		(void)printf("%.7s\n", name); /* "socket:", or it is too much */
+	}
+	return 0;
+}
+
+static int
+print_exe(void)
+{
+	struct stat st;
+	int fd, seals;
+
+	if (stat("/proc/self/exe", &st) == -1 ||
+	    (fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)) == -1)
+		return 2;
+	seals = fcntl(fd, F_GET_SEALS);
+	(void)printf("%llu %d %d\n", (unsigned long long)st.st_ino,
+	    seals != -1 && (seals & F_SEAL_WRITE) != 0,
+	    open("/proc/self/exe", O_RDWR | O_CLOEXEC));
+	return 0;
+}
+
+static int
+print_dumpable(void)
+{
+	(void)printf("%d\n", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
+	return 0;
+}
+
+/* One message, nonsense or not, perhaps with descriptors. */
+static void
+shoot(int sock, const void *data, size_t len, int nfds)
+{
+	char room[CMSG_SPACE(8 * sizeof(int))];
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	int fds[8] = { 0, 1, 2, 0, 1, 2, 0, 1 };
+	struct msghdr msg;
+	struct cmsghdr *c;
+
+	memset(&msg, 0, sizeof(msg));
+	memset(room, 0, sizeof(room));
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	if (nfds > 0) {
+		msg.msg_control = room;
+		msg.msg_controllen = CMSG_SPACE((size_t)nfds * sizeof(int));
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN((size_t)nfds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, (size_t)nfds * sizeof(int));
+	}
+	(void)sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* On every socket that it can find; NOISE seeds what. */
+static int
+make_noise(void)
+{
+	static const int values[] = { 0, 1, -1, 7, 9, 0x7fffffff, 0x137f };
+	unsigned seed = (unsigned)atoi(getenv("NOISE"));
+	unsigned char data[sizeof(struct gons_error) + 64];
+	int fd, i, kind, value;
+	size_t j;
+
+	for (fd = 3; fd < MOSTFDS; fd++)
+		for (i = 0; i < 40; i++) {
+			for (j = 0; j < sizeof(data); j++)
+				data[j] = (unsigned char)rand_r(&seed);
+			kind = rand_r(&seed) % 20 - 2;
+			value = values[(unsigned)rand_r(&seed) % 7];
+			memcpy(data, &kind, sizeof(kind));
+			memcpy(data + sizeof(kind), &value, sizeof(value));
+			shoot(fd, data,
+			    rand_r(&seed) % 3 == 0
+				? (size_t)rand_r(&seed) % 16
+				: (size_t)rand_r(&seed) % sizeof(data),
+			    rand_r(&seed) % 9);
+		}
+	return 0;
+}
+
+__attribute__((constructor)) static void
+register_and_check(void)
+{
+	if (gons_reexec_register("print_held", print_held) == -1 ||
+	    gons_reexec_register("print_exe", print_exe) == -1 ||
+	    gons_reexec_register("print_dumpable", print_dumpable) == -1 ||
+	    gons_reexec_register("make_noise", make_noise) == -1)
+		abort();
+	gons_reexec_check();
+}
+
+/*
+ * Of all that the host has open, close-on-exec or not, nothing comes into the
+ * container: a directory of the host's would be a way out of it.
+ */
+static void
+inherited(void)
+{
+	struct gons_reexec *req = rx_new("print_held");
+	const char *held, *p;
+	int fds[40], i, lines = 0;
+	struct target t;
+
+	for (i = 0; i < 40; i++)
+		ATF_REQUIRE((fds[i] = open(
+				 "/", O_RDONLY | O_DIRECTORY |
+					  (i % 2 != 0 ? O_CLOEXEC : 0))) != -1);
+	target_start(&t, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET, 0);
+	ATF_REQUIRE_EQ(0, gons_reexec_namespace(req, "!mnt", t.refs[GONS_MNT]));
+	ATF_REQUIRE_EQ(0, gons_reexec_namespace(req, "!net", t.refs[GONS_NET]));
+	held = rx_ok(req);
+	for (p = held; *p != '\0'; p = strchr(p, '\n') + 1, lines++)
+		ATF_CHECK_MSG(strncmp(p, "socket:", 7) == 0, "held: %s", held);
+	ATF_CHECK_MSG(lines <= 1, "held: %s", held);
+	gons_reexec_free(req);
+	target_stop(&t);
+	for (i = 0; i < 40; i++)
+		close(fds[i]);
+}
+
+/* CVE-2019-5736: what the container gets at is a copy that nobody can change. */
+static void
+overwritten_exe(void)
+{
+	struct gons_reexec *req = rx_new("print_exe");
+	unsigned long long ino = 0;
+	int opened = 0, sealed = 0;
+	struct stat st;
+
+	rx_flags(req, GONS_REEXEC_SEALED);
+	ATF_REQUIRE_EQ(0, stat("/proc/self/exe", &st));
+	ATF_REQUIRE_EQ(
+	    3, sscanf(rx_ok(req), "%llu %d %d", &ino, &sealed, &opened));
+	ATF_CHECK_MSG(ino != st.st_ino, "the program's own file");
+	ATF_CHECK_EQ(1, sealed);
+	ATF_CHECK_EQ(-1, opened);
+	gons_reexec_free(req);
+}
+
+/* Undumpable while it joins (reexec_ns_test:undumpable), and not for ever. */
+static void
+dumpable_again(void)
+{
+	struct gons_reexec *req = rx_new("print_dumpable");
+	struct target t;
+	int type;
+
+	target_start(&t, CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS, 0);
+	ATF_CHECK_STREQ("1\n", rx_ok(req));
+	for (type = 0; type < 3; type++) {
+		static const char *const types[] = { "net", "user", "mnt" };
+		static const int which[] = { GONS_NET, GONS_USER, GONS_MNT };
+
+		ATF_REQUIRE_EQ(0, gons_reexec_namespace(
+				      req, types[type], t.refs[which[type]]));
+		ATF_REQUIRE_EQ(0, gons_reexec_setorder(req, "auto"));
+		ATF_CHECK_STREQ("1\n", rx_ok(req));
+	}
+	gons_reexec_free(req);
+	target_stop(&t);
+}
+
+/* A child says what it wants: the host is none the worse for it. */
+static void
+hostile_messages(void)
+{
+	struct gons_reexec *req = rx_new("make_noise");
+	const unsigned char *p;
+	char seed[16];
+	int i, r;
+
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 20000));
+	for (i = 1; i <= 40; i++) {
+		(void)snprintf(seed, sizeof(seed), "%d", i);
+		ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "NOISE", seed));
+		errno = 0;
+		r = gons_reexec_run(req);
+		ATF_CHECK_MSG((r == 0) == (gons_reexec_failure(req) == 0) &&
+				  (r == 0 || (errno > 0 && errno < 4096)),
+		    "seed %d: %d, %d, errno %d", i, r, gons_reexec_failure(req),
+		    errno);
+		ATF_CHECK(gons_reexec_failure(req) != GONS_FAIL_TIMEOUT);
+		p = (const unsigned char *)gons_reexec_error(req);
+		for (; p != NULL && *p != '\0'; p++)
+			ATF_REQUIRE_MSG(
+			    *p >= ' ' && *p != 0x7f, "seed %d: lines", i);
+	}
+	gons_reexec_free(req);
+}
+
+/* A descriptor for a process stays with it: no other is ever joined. */
+static void
+reused_pid(void)
+{
+	struct gons_reexec *req = rx_new("print_held");
+	struct target t;
+	int fd;
+
+	target_start(&t, CLONE_NEWNET, 0);
+	fd = pidfd_of(t.pid);
+	ATF_REQUIRE_EQ(0, gons_reexec_target(req, fd, GONS_BIT(GONS_NET)));
+	(void)rx_ok(req);
+	target_stop(&t);
+	rx_fails(req, GONS_FAIL_START, ESRCH, "No such process");
+	close(fd);
+	gons_reexec_free(req);
+}
+
+static const struct rx_case cases[] = {
+	{ "inherited", inherited, RX_SANDBOX, "descriptors in a container" },
+	{ "overwritten_exe", overwritten_exe, RX_SEALED, "/proc/PID/exe" },
+	{ "dumpable_again", dumpable_again, RX_SANDBOX, "when it has joined" },
+	{ "hostile_messages", hostile_messages, 0, "what a child may say" },
+	{ "reused_pid", reused_pid, RX_SANDBOX, "a target that has ended" },
+};
+
+ATF_TP_ADD_TCS(tp)
+{
+	return rx_cases(tp, cases, NELEM(cases));
+}
