@@ -442,8 +442,7 @@ bad_settings(void)
 	REFUSED(req, EINVAL, "variable", gons_reexec_setenv(req, NULL, "x"));
 	ATF_CHECK_EQ(0, gons_reexec_setenv(req, "GONS_net", "x"));
 	REFUSED(req, EINVAL, "parameter", gons_reexec_param(req, NULL, 1));
-	REFUSED(
-	    req, ENOMEM, "parameter", gons_reexec_param(req, "", SIZE_MAX / 2));
+	REFUSED(req, ENOMEM, "parameter", gons_reexec_param(req, "", SIZE_MAX));
 	REFUSED(req, EINVAL, "-1", gons_reexec_setgrace(req, -1));
 	REFUSED(req, EINVAL, "-2", gons_reexec_settimeout(req, -2));
 	REFUSED(

@@ -32,9 +32,14 @@ main(int argc, char *argv[])
 	atf_tp_t tp = { NULL, &tp.first };
 	atf_error_t error;
 	struct atf_tc *tc;
+	char *slash;
 	int ch, listing = 0;
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	config[0].name = "srcdir";
+	(void)snprintf(config[0].value, sizeof(config[0].value), "%s", argv[0]);
+	if ((slash = strrchr(config[0].value, '/')) != NULL)
+		*slash = '\0';
 	while ((ch = getopt(argc, argv, "lr:s:v:")) != -1) {
 		switch (ch) {
 		case 'l':
