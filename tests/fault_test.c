@@ -684,6 +684,10 @@ put(const char *path, const void *data, size_t len)
 	close(fd);
 }
 
+/*
+ * A destination that was not there may be left empty, which counts as none:
+ * somebody else may be waiting to write into it by then.
+ */
 static int
 holds(const char *path, const void *data, size_t len)
 {
@@ -695,7 +699,9 @@ holds(const char *path, const void *data, size_t len)
 		return data == NULL;
 	n = fread(got, 1, sizeof(got), f);
 	fclose(f);
-	return data != NULL && n == len && memcmp(got, data, len) == 0;
+	if (data == NULL)
+		return n == 0;
+	return n == len && memcmp(got, data, len) == 0;
 }
 
 /* How many files there are beside source and destination. */
