@@ -200,14 +200,14 @@ buf_reserve(struct buf *b, size_t size)
 	unsigned char *p;
 
 	if (size <= b->room)
-		return (0);
+		return 0;
 	if (size < 2 * b->room)
 		size = 2 * b->room;
 	if ((p = realloc(b->p, size)) == NULL)
-		return (ENOMEM);
+		return ENOMEM;
 	b->p = p;
 	b->room = size;
-	return (0);
+	return 0;
 }
 
 /* There must be room for it. */
@@ -222,9 +222,8 @@ buf_add(struct buf *b, const void *p, size_t len)
 static void
 buf_swap(struct buf *a, struct buf *b)
 {
-	struct buf c;
+	struct buf c = *a;
 
-	c = *a;
 	*a = *b;
 	*b = c;
 }
@@ -233,31 +232,27 @@ buf_swap(struct buf *a, struct buf *b)
 static uint64_t
 add_saturated(uint64_t a, uint64_t b)
 {
-	uint64_t sum;
+	uint64_t sum = a + b;
 
-	sum = a + b;
 	if (sum >= a && sum <= INT64_MAX)
-		return (sum);
+		return sum;
 	sum = a > b ? a : b;
-	return (sum > INT64_MAX ? sum : INT64_MAX);
+	return sum > INT64_MAX ? sum : INT64_MAX;
 }
 
 static int
 ends_with(const char *name, const char *end)
 {
-	size_t len, endlen;
+	size_t len = strlen(name), endlen = strlen(end);
 
-	len = strlen(name);
-	endlen = strlen(end);
-	return (len > endlen && strcmp(name + len - endlen, end) == 0);
+	return len > endlen && strcmp(name + len - endlen, end) == 0;
 }
 
 static void
 close_fd(int *fd)
 {
-	int saved;
+	int saved = errno;
 
-	saved = errno;
 	if (*fd >= 0)
 		(void)close(*fd);
 	*fd = -1;
@@ -274,10 +269,10 @@ read_all(int fd, void *p, size_t len, off_t at)
 		if (got < 0 && errno == EINTR)
 			got = 0;
 		else if (got <= 0)
-			return (got < 0 ? errno : EBADMSG);
+			return got < 0 ? errno : EBADMSG;
 		p = (char *)p + got;
 	}
-	return (0);
+	return 0;
 }
 
 static int
@@ -290,10 +285,10 @@ write_all(int fd, const void *p, size_t len, off_t at)
 		if (put < 0 && errno == EINTR)
 			put = 0;
 		else if (put <= 0)
-			return (put < 0 ? errno : EIO);
+			return put < 0 ? errno : EIO;
 		p = (const char *)p + put;
 	}
-	return (0);
+	return 0;
 }
 
 /*
@@ -315,7 +310,7 @@ lock_file(int fd, short type, int ms)
 	command = ms < 0 ? F_OFD_SETLKW : F_OFD_SETLK;
 	for (;;) {
 		if (fcntl(fd, command, &fl) == 0)
-			return (0);
+			return 0;
 		if (errno == EINVAL && command == F_OFD_SETLKW)
 			command = F_SETLKW; /* Linux before 3.15 */
 		else if (errno == EINVAL && command == F_OFD_SETLK)
@@ -323,9 +318,9 @@ lock_file(int fd, short type, int ms)
 		else if (errno == EINTR)
 			continue;
 		else if (errno != EAGAIN && errno != EACCES)
-			return (errno);
+			return errno;
 		else if ((ms -= 5) < 0)
-			return (EAGAIN);
+			return EAGAIN;
 		else
 			(void)nanosleep(&nap, NULL);
 	}
@@ -340,16 +335,15 @@ fault(struct job *j, int error, int indst, int64_t at)
 {
 	j->indst = indst != 0;
 	j->at = at;
-	return (error);
+	return error;
 }
 
 /* Takes the failure of the file at hand into the statistics. */
 static void
 job_fail(struct job *j, int error)
 {
-	struct gons_covstat *st;
+	struct gons_covstat *st = j->st;
 
-	st = j->st;
 	if (error == ESTALE)
 		st->stale++;
 	else
@@ -376,15 +370,13 @@ job_file(struct job *j, int error)
 static size_t
 job_enter(struct job *j, const char *name)
 {
-	size_t old;
-	int len;
+	size_t old = j->pathlen;
+	int len = snprintf(j->path + old, sizeof(j->path) - old, "/%s", name);
 
-	old = j->pathlen;
-	len = snprintf(j->path + old, sizeof(j->path) - old, "/%s", name);
 	j->pathlen = old + (size_t)len;
 	if (j->pathlen >= sizeof(j->path))
 		j->pathlen = sizeof(j->path) - 1;
-	return (old);
+	return old;
 }
 
 static void
@@ -413,25 +405,25 @@ dir_open(struct job *j, struct dir *d)
 	int error, flags, up;
 
 	if (d->fd >= 0)
-		return (0);
+		return 0;
 	if (d->up != NULL && (error = dir_open(j, d->up)) != 0)
-		return (error);
+		return error;
 	up = d->up != NULL ? d->up->fd : AT_FDCWD;
 	flags = OPEN_PATH | (j->follow ? 0 : O_NOFOLLOW);
 	d->fd = openat(up, d->name, flags);
 	if (d->fd < 0 && errno == ENOENT && !j->made) {
 		if (mkdirat(up, d->name, 0777) != 0 && errno != EEXIST)
-			return (errno);
+			return errno;
 		d->fd = openat(up, d->name, flags);
 	}
 	if (d->fd >= 0)
-		return (0);
+		return 0;
 	error = errno;
 	if (error == ENOTDIR &&
 	    fstatat(up, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISLNK(st.st_mode))
 		error = ELOOP;
-	return (error);
+	return error;
 }
 
 /* A new file in the destination's directory, under a name of its own. */
@@ -443,17 +435,17 @@ temp_open(struct job *j, const struct place *dst, char name[32], int *fd)
 	for (tries = 0; tries < 100; tries++) {
 		if (j->temp.n++ == 0 &&
 		    getrandom(j->temp.random, sizeof(j->temp.random), 0) < 0)
-			return (errno);
+			return errno;
 		(void)snprintf(name, 32, ".gons-%08x%08x", j->temp.random[0],
 		    j->temp.random[1] + j->temp.n);
 		*fd = openat(dst->dir->fd, name,
 		    O_RDWR | O_CREAT | O_EXCL | OPEN_FILE, 0666);
 		if (*fd >= 0)
-			return (0);
+			return 0;
 		if (errno != EEXIST)
-			return (errno);
+			return errno;
 	}
-	return (EEXIST);
+	return EEXIST;
 }
 
 /* EEXIST: somebody else has made one meanwhile, and it is left alone. */
@@ -464,14 +456,14 @@ temp_link(const struct place *dst, const char *name)
 
 	if (syscall(SYS_renameat2, dst->dir->fd, name, dst->dir->fd, dst->name,
 		1 /* RENAME_NOREPLACE */) == 0)
-		return (0);
+		return 0;
 	error = errno;
 	if (error != ENOSYS && error != EINVAL)
-		return (error);
+		return error;
 	if (linkat(dst->dir->fd, name, dst->dir->fd, dst->name, 0) != 0)
-		return (errno);
+		return errno;
 	(void)unlinkat(dst->dir->fd, name, 0);
-	return (0);
+	return 0;
 }
 
 /* Does the name still stand for the open file? */
@@ -480,9 +472,9 @@ dst_is(const struct place *dst, const struct input *in)
 {
 	struct stat st;
 
-	return (
-	    fstatat(dst->dir->fd, dst->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_ino == in->st.st_ino && st.st_dev == in->st.st_dev);
+	return fstatat(dst->dir->fd, dst->name, &st, AT_SYMLINK_NOFOLLOW) ==
+		   0 &&
+	       st.st_ino == in->st.st_ino && st.st_dev == in->st.st_dev;
 }
 
 /*
@@ -500,16 +492,16 @@ dst_open(struct job *j, const struct place *dst, int flags, int replaced,
 		in->fd = openat(
 		    dst->dir->fd, dst->name, O_RDWR | OPEN_FILE | flags, 0666);
 		if (in->fd < 0)
-			return (errno);
+			return errno;
 		error = lock_file(in->fd, F_WRLCK, j->lockms);
 		if (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode))
 			error = EINVAL;
 		if (error == 0 && in->st.st_nlink > 0 &&
 		    (!replaced || dst_is(dst, in)))
-			return (0);
+			return 0;
 		close_fd(&in->fd);
 		if (error != 0)
-			return (error);
+			return error;
 	}
 }
 
@@ -529,13 +521,13 @@ static enum kind
 kind_of(const unsigned char *p, size_t len)
 {
 	if (len == 0)
-		return (KIND_EMPTY);
+		return KIND_EMPTY;
 	if (len >= 4 &&
 	    (memcmp(p, "adcg", 4) == 0 || memcmp(p, "gcda", 4) == 0))
-		return (KIND_GCDA);
+		return KIND_GCDA;
 	if (len >= 6 && memcmp(p, "mode: ", 6) == 0)
-		return (KIND_COVER);
-	return (KIND_OTHER);
+		return KIND_COVER;
+	return KIND_OTHER;
 }
 
 /* The beginning of a file, most often all of it. */
@@ -547,15 +539,15 @@ input_read(struct job *j, struct input *in)
 	int error;
 
 	if (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode))
-		return (EINVAL);
+		return EINVAL;
 	len = in->st.st_size < PIECE ? (size_t)in->st.st_size : PIECE;
 	if ((error = buf_reserve(&j->in, PIECE)) != 0)
-		return (error);
+		return error;
 	if ((got = pread(in->fd, j->in.p, len, 0)) < 0)
-		return (errno);
+		return errno;
 	j->in.len = (size_t)got;
 	in->kind = kind_of(j->in.p, j->in.len);
-	return (0);
+	return 0;
 }
 
 /*
@@ -571,7 +563,7 @@ input_open(struct job *j, const struct source *s, struct input *in)
 	j->at = -1;
 	in->fd = openat(s->dir, s->name, O_RDONLY | OPEN_FILE);
 	if (in->fd < 0)
-		return (errno);
+		return errno;
 	locked = lock_file(in->fd, F_RDLCK, 0) == 0;
 	error = input_read(j, in);
 	if (error == 0 && !locked && in->kind != KIND_COVER) {
@@ -581,7 +573,7 @@ input_open(struct job *j, const struct source *s, struct input *in)
 	}
 	if (error != 0)
 		close_fd(&in->fd);
-	return (error);
+	return error;
 }
 
 /* A whole .gcda file, of which some may have been read already. */
@@ -592,14 +584,14 @@ input_load(const struct input *in, struct buf *b, size_t have)
 	int error;
 
 	if (in->st.st_size > GCDA_MAX)
-		return (EFBIG);
+		return EFBIG;
 	size = (size_t)in->st.st_size;
 	b->len = size;
 	if (have >= size)
-		return (0);
+		return 0;
 	if ((error = buf_reserve(b, size)) != 0)
-		return (error);
-	return (read_all(in->fd, b->p + have, size - have, (off_t)have));
+		return error;
+	return read_all(in->fd, b->p + have, size - have, (off_t)have);
 }
 
 /*
@@ -612,7 +604,7 @@ gcda_word(const struct gcda *g, size_t at)
 	uint32_t word;
 
 	memcpy(&word, g->p + at, sizeof(word));
-	return (g->swap ? __builtin_bswap32(word) : word);
+	return g->swap ? __builtin_bswap32(word) : word;
 }
 
 static void
@@ -627,30 +619,28 @@ static int
 gcda_bad(struct gcda *g, int error, size_t at)
 {
 	g->fault = at;
-	return (error);
+	return error;
 }
 
 /* What compiler wrote it: "B22*" is gcc 12.2, "408*" is clang. */
 static int
 gcda_version(struct gcda *g)
 {
-	uint32_t v;
-	unsigned c0, c1;
+	uint32_t v = gcda_word(g, 4);
+	unsigned c0 = v >> 24, c1;
 
-	v = gcda_word(g, 4);
-	c0 = v >> 24;
 	c1 = (v >> 16) & 0xff;
 	if (v >> 8 == 0x343038)
 		g->major = 4;
 	else if (c0 >= 'A' && c0 <= 'Z' && c1 >= '0' && c1 <= '9')
 		g->major = (c0 - 'A') * 10 + (c1 - '0');
 	else
-		return (gcda_bad(g, EBADMSG, 4));
+		return gcda_bad(g, EBADMSG, 4);
 	if (g->major != 4 && g->major < 9)
-		return (gcda_bad(g, ENOTSUP, 4));
+		return gcda_bad(g, ENOTSUP, 4);
 	g->unit = g->major >= 12 ? 1 : 4;
 	g->body = g->major >= 12 ? 16 : 12;
-	return (g->len < g->body ? gcda_bad(g, EBADMSG, g->len) : 0);
+	return g->len < g->body ? gcda_bad(g, EBADMSG, g->len) : 0;
 }
 
 /* How a kind of counters merges: 'a'dd, 'o'r, 'm'inimum; 0: not at all. */
@@ -662,22 +652,22 @@ gcda_merging(const struct gcda *g, uint32_t tag)
 
 	i = (tag - GCDA_ARCS) >> 17;
 	if (i >= sizeof(how) - 1 || (g->major < 14 && i > 7))
-		return (0);
-	return (how[i]);
+		return 0;
+	return how[i];
 }
 
 static int
 gcda_is_counter(uint32_t tag)
 {
-	return (tag >= GCDA_ARCS && tag < 0x02000000u &&
-		((tag - GCDA_ARCS) & 0x1ffff) == 0);
+	return tag >= GCDA_ARCS && tag < 0x02000000u &&
+	       ((tag - GCDA_ARCS) & 0x1ffff) == 0;
 }
 
 static int
 gcda_counters(struct gcda *g, size_t at, struct record *r, int32_t length)
 {
 	if (!gcda_merging(g, r->tag))
-		return (gcda_bad(g, ENOTSUP, at));
+		return gcda_bad(g, ENOTSUP, at);
 	if (length < 0) {
 		r->zero = 1;
 		r->n = (size_t) - (int64_t)length * g->unit;
@@ -685,9 +675,9 @@ gcda_counters(struct gcda *g, size_t at, struct record *r, int32_t length)
 	} else
 		r->n = r->size;
 	if (r->n % 8 != 0)
-		return (gcda_bad(g, EBADMSG, at + 4));
+		return gcda_bad(g, EBADMSG, at + 4);
 	r->n /= 8;
-	return (0);
+	return 0;
 }
 
 /* The record that begins at an offset. */
@@ -699,42 +689,41 @@ gcda_record(struct gcda *g, size_t at, struct record *r)
 
 	memset(r, 0, sizeof(*r));
 	if (g->len - at < 4)
-		return (gcda_bad(g, EBADMSG, g->len));
+		return gcda_bad(g, EBADMSG, g->len);
 	if ((r->tag = gcda_word(g, at)) == 0)
-		return (0);
+		return 0;
 	if (g->len - at < GCDA_HEAD)
-		return (gcda_bad(g, EBADMSG, g->len));
+		return gcda_bad(g, EBADMSG, g->len);
 	length = (int32_t)gcda_word(g, at + 4);
 	r->body = at + GCDA_HEAD;
 	r->size = length < 0 ? 0 : (size_t)length * (uint64_t)g->unit;
 	if (gcda_is_counter(r->tag)) {
 		if ((error = gcda_counters(g, at, r, length)) != 0)
-			return (error);
+			return error;
 	} else if (length < 0 || !((r->tag == GCDA_FUNCTION &&
 				       (r->size == 0 || r->size == 12)) ||
 				     (r->tag == GCDA_OBJECT && r->size == 8) ||
 				     (r->tag == GCDA_PROGRAM && r->size == 12)))
-		return (gcda_bad(g, EBADMSG, at));
+		return gcda_bad(g, EBADMSG, at);
 	if ((uint32_t)(length < 0 ? 0 : length) > GCDA_MAX ||
 	    r->size > g->len - r->body)
-		return (gcda_bad(g, EBADMSG, g->len));
+		return gcda_bad(g, EBADMSG, g->len);
 	r->next = r->body + r->size;
-	return (0);
+	return 0;
 }
 
 /* Nothing follows the last record but one word of 0, with clang two. */
 static int
 gcda_end(struct gcda *g, size_t at)
 {
-	size_t least;
+	size_t least = g->major == 4 ? 8 : 4;
 
-	least = g->major == 4 ? 8 : 4;
 	if (g->len - at < least)
-		return (gcda_bad(g, EBADMSG, g->len));
+		return gcda_bad(g, EBADMSG, g->len);
 	for (; at < g->len; at++)
 		if (g->p[at] != 0)
-			return (gcda_bad(g, EBADMSG, at));
-	return (0);
+			return gcda_bad(g, EBADMSG, at);
+	return 0;
 }
 
 static int
@@ -746,12 +735,12 @@ gcda_open(struct gcda *g, const struct buf *b)
 	g->p = b->p;
 	g->len = b->len;
 	if (g->len < 12)
-		return (gcda_bad(g, EBADMSG, g->len));
+		return gcda_bad(g, EBADMSG, g->len);
 	magic = gcda_word(g, 0);
 	g->swap = magic != GCDA_MAGIC;
 	if (g->swap && __builtin_bswap32(magic) != GCDA_MAGIC)
-		return (gcda_bad(g, EBADMSG, 0));
-	return (gcda_version(g));
+		return gcda_bad(g, EBADMSG, 0);
+	return gcda_version(g);
 }
 
 /* Is it a whole .gcda file, of which we understand every word? */
@@ -763,19 +752,19 @@ gcda_check(struct gcda *g, const struct buf *b)
 	int error, infunction;
 
 	if ((error = gcda_open(g, b)) != 0)
-		return (error);
+		return error;
 	infunction = 0;
 	for (at = g->body;; at = r.next) {
 		if ((error = gcda_record(g, at, &r)) != 0)
-			return (error);
+			return error;
 		if (r.tag == 0)
-			return (gcda_end(g, at));
+			return gcda_end(g, at);
 		if (r.tag == GCDA_FUNCTION)
 			infunction = r.size != 0;
 		else if (!gcda_is_counter(r.tag))
 			infunction = 0;
 		else if (!infunction)
-			return (gcda_bad(g, EBADMSG, at));
+			return gcda_bad(g, EBADMSG, at);
 	}
 }
 
@@ -786,43 +775,41 @@ gcda_same_build(const struct gcda *d, struct gcda *s)
 	size_t at;
 
 	if (d->swap != s->swap)
-		return (gcda_bad(s, ESTALE, 0));
+		return gcda_bad(s, ESTALE, 0);
 	if (gcda_word(d, 4) != gcda_word(s, 4))
-		return (gcda_bad(s, ESTALE, 4));
+		return gcda_bad(s, ESTALE, 4);
 	at = d->major >= 12 ? 12 : 8;
 	if (gcda_word(d, at) != gcda_word(s, at))
-		return (gcda_bad(s, ESTALE, at));
-	return (0);
+		return gcda_bad(s, ESTALE, at);
+	return 0;
 }
 
 static uint64_t
 gcda_merge_one(int how, uint64_t a, uint64_t b)
 {
 	if (how == 'o')
-		return (a | b);
+		return a | b;
 	if (how == 'm')
-		return (a == 0 || (b != 0 && b < a) ? b : a);
-	return (add_saturated(a, b));
+		return a == 0 || (b != 0 && b < a) ? b : a;
+	return add_saturated(a, b);
 }
 
 /* A counter is two words, the low one first. */
 static uint64_t
 gcda_counter(const struct gcda *g, size_t at)
 {
-	return (gcda_word(g, at) | (uint64_t)gcda_word(g, at + 4) << 32);
+	return gcda_word(g, at) | (uint64_t)gcda_word(g, at + 4) << 32;
 }
 
 static void
 gcda_merge_counters(const struct gcda *d, const struct gcda *s,
     const struct record *a, const struct record *b, struct buf *out)
 {
-	unsigned char *p;
+	unsigned char *p = out->p + out->len;
 	uint64_t x, y;
 	size_t i;
-	int how;
+	int how = gcda_merging(d, a->tag);
 
-	how = gcda_merging(d, a->tag);
-	p = out->p + out->len;
 	for (i = 0; i < a->size; i += 8, p += 8) {
 		x = gcda_counter(d, a->body + i);
 		y = gcda_counter(s, b->body + i);
@@ -874,24 +861,24 @@ gcda_merge_record(struct gcda *d, struct gcda *s, const struct record *a,
 	const unsigned char *head;
 
 	if (a->n != b->n || (a->size != b->size && !a->zero && !b->zero))
-		return (ESTALE);
+		return ESTALE;
 	if (a->zero) {
 		buf_add(out, s->p + b->body - GCDA_HEAD, GCDA_HEAD + b->size);
-		return (0);
+		return 0;
 	}
 	head = d->p + a->body - GCDA_HEAD;
 	if (b->zero || a->tag == GCDA_FUNCTION) {
 		if (!b->zero && memcmp(d->p + a->body, s->p + b->body, a->size))
-			return (ESTALE);
+			return ESTALE;
 		buf_add(out, head, GCDA_HEAD + a->size);
-		return (0);
+		return 0;
 	}
 	buf_add(out, head, GCDA_HEAD);
 	if (gcda_is_counter(a->tag))
 		gcda_merge_counters(d, s, a, b, out);
 	else
 		gcda_merge_summary(d, s, a, b, out);
-	return (0);
+	return 0;
 }
 
 /*
@@ -907,7 +894,7 @@ gcda_merge(struct gcda *d, struct gcda *s, struct buf *out)
 
 	if ((error = gcda_same_build(d, s)) != 0 ||
 	    (error = buf_reserve(out, d->len + s->len)) != 0)
-		return (error);
+		return error;
 	out->len = 0;
 	buf_add(out, d->p, d->body);
 	da = d->body;
@@ -916,7 +903,7 @@ gcda_merge(struct gcda *d, struct gcda *s, struct buf *out)
 		(void)gcda_record(d, da, &a);
 		(void)gcda_record(s, sa, &b);
 		if (a.tag != b.tag)
-			return (gcda_bad(s, ESTALE, sa));
+			return gcda_bad(s, ESTALE, sa);
 		if (a.tag == 0)
 			break;
 		if (a.tag == GCDA_FUNCTION && a.size != b.size) {
@@ -931,12 +918,12 @@ gcda_merge(struct gcda *d, struct gcda *s, struct buf *out)
 			continue;
 		}
 		if (gcda_merge_record(d, s, &a, &b, out) != 0)
-			return (gcda_bad(s, ESTALE, sa));
+			return gcda_bad(s, ESTALE, sa);
 		da = a.next;
 		sa = b.next;
 	}
 	buf_add(out, d->p + da, d->len - da);
-	return (0);
+	return 0;
 }
 
 /*
@@ -951,7 +938,7 @@ update_file(int fd, const struct buf *new, const struct buf *old)
 	if (old->len != 0 && new->len > old->len &&
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t) new->len) != 0 &&
 	    errno != EOPNOTSUPP &&errno != ENOSYS &&errno != EINTR)
-		return (errno);
+		return errno;
 	error = write_all(fd, new->p, new->len, 0);
 	if (error == 0 && new->len < old->len &&
 	    ftruncate(fd, (off_t) new->len) != 0)
@@ -959,9 +946,9 @@ update_file(int fd, const struct buf *new, const struct buf *old)
 	if (error != 0) {
 		(void)write_all(fd, old->p, old->len, 0);
 		if (ftruncate(fd, (off_t)old->len) != 0)
-			return (error); /* nothing more can be done */
+			return error; /* nothing more can be done */
 	}
-	return (error);
+	return error;
 }
 
 /*
@@ -975,14 +962,14 @@ gcda_create(struct job *j, const struct place *dst)
 	int error, fd;
 
 	if ((error = temp_open(j, dst, name, &fd)) != 0)
-		return (error);
+		return error;
 	error = write_all(fd, j->acc.p, j->acc.len, 0);
 	close_fd(&fd);
 	if (error == 0)
 		error = temp_link(dst, name);
 	if (error != 0)
 		(void)unlinkat(dst->dir->fd, name, 0);
-	return (error);
+	return error;
 }
 
 /* Adds what the sources add up to, to an existing destination. */
@@ -993,19 +980,19 @@ gcda_update(struct job *j, const struct input *in)
 	int error;
 
 	if ((error = input_load(in, &j->in, 0)) != 0)
-		return (fault(j, error, 1, -1));
+		return fault(j, error, 1, -1);
 	if (in->st.st_size == 0)
-		return (fault(j, update_file(in->fd, &j->acc, &j->in), 1, -1));
+		return fault(j, update_file(in->fd, &j->acc, &j->in), 1, -1);
 	if ((error = gcda_check(&d, &j->in)) != 0)
 		(void)fault(j, error, 1, (int64_t)d.fault);
 	else if ((error = gcda_open(&s, &j->acc)) != 0 ||
 		 (error = gcda_merge(&d, &s, &j->out)) != 0)
 		(void)fault(j, error, 0, (int64_t)s.fault);
 	else
-		return (fault(j, update_file(in->fd, &j->out, &j->in), 1, -1));
+		return fault(j, update_file(in->fd, &j->out, &j->in), 1, -1);
 	if (j->renew && (error == ESTALE || error == EBADMSG))
 		error = update_file(in->fd, &j->acc, &j->in);
-	return (error);
+	return error;
 }
 
 /*
@@ -1019,7 +1006,7 @@ gcda_store(struct job *j, const struct place *dst)
 	int error, flags;
 
 	if ((error = dir_open(j, dst->dir)) != 0)
-		return (fault(j, error, 1, -1));
+		return fault(j, error, 1, -1);
 	flags = j->acc.len <= GCDA_SMALL ? O_CREAT : 0;
 	do {
 		error = dst_open(j, dst, flags, 0, &in);
@@ -1029,10 +1016,10 @@ gcda_store(struct job *j, const struct place *dst)
 			error = gcda_update(j, &in);
 			(void)lock_file(in.fd, F_UNLCK, 0);
 			close_fd(&in.fd);
-			return (error);
+			return error;
 		}
 	} while (error == EEXIST);
-	return (fault(j, error, 1, -1));
+	return fault(j, error, 1, -1);
 }
 
 /* Adds one source to what the sources before it add up to. */
@@ -1043,18 +1030,18 @@ gcda_add(struct job *j, const struct input *in)
 	int error;
 
 	if ((error = input_load(in, &j->in, j->in.len)) != 0)
-		return (fault(j, error, 0, -1));
+		return fault(j, error, 0, -1);
 	if ((error = gcda_check(&s, &j->in)) != 0)
-		return (fault(j, error, 0, (int64_t)s.fault));
+		return fault(j, error, 0, (int64_t)s.fault);
 	if (j->merged++ == 0) {
 		buf_swap(&j->acc, &j->in);
-		return (0);
+		return 0;
 	}
 	if ((error = gcda_open(&d, &j->acc)) != 0 ||
 	    (error = gcda_merge(&d, &s, &j->out)) != 0)
-		return (fault(j, error, 0, (int64_t)s.fault));
+		return fault(j, error, 0, (int64_t)s.fault);
 	buf_swap(&j->acc, &j->out);
-	return (0);
+	return 0;
 }
 
 /*
@@ -1078,25 +1065,21 @@ cover_free(struct cover *c)
 static int
 block_compare(const void *va, const void *vb)
 {
-	const struct block *a, *b;
+	const struct block *a = va, *b = vb;
 
-	a = va;
-	b = vb;
 	if (a->start != b->start)
-		return (a->start < b->start ? -1 : 1);
+		return a->start < b->start ? -1 : 1;
 	if (a->end != b->end)
-		return (a->end < b->end ? -1 : 1);
-	return (0);
+		return a->end < b->end ? -1 : 1;
+	return 0;
 }
 
 static int
 unit_compare(const void *va, const void *vb)
 {
-	const struct unit *a, *b;
+	const struct unit *a = va, *b = vb;
 
-	a = va;
-	b = vb;
-	return (strcmp(a->name, b->name));
+	return strcmp(a->name, b->name);
 }
 
 /* The same block again: ESTALE if it has another number of statements. */
@@ -1104,12 +1087,12 @@ static int
 block_add(const struct cover *c, struct block *to, const struct block *b)
 {
 	if (to->stmts != b->stmts)
-		return (ESTALE);
+		return ESTALE;
 	if (*c->mode == 's') /* set: was it ever reached? */
 		to->count = to->count != 0 || b->count != 0;
 	else
 		to->count = add_saturated(to->count, b->count);
-	return (0);
+	return 0;
 }
 
 /* Merges blocks that stand side by side and are the same. */
@@ -1123,11 +1106,11 @@ blocks_join(const struct cover *c, struct block *b, size_t *n, uint32_t *at)
 			b[++to] = b[from];
 		else if (block_add(c, &b[to], &b[from]) != 0) {
 			*at = b[to].at > b[from].at ? b[to].at : b[from].at;
-			return (ESTALE);
+			return ESTALE;
 		}
 	}
 	*n = to + 1;
-	return (0);
+	return 0;
 }
 
 /*
@@ -1142,12 +1125,12 @@ unit_tidy(const struct cover *c, struct unit *u, uint32_t *at)
 	int error;
 
 	if ((ntail = u->n - u->sorted) == 0)
-		return (0);
+		return 0;
 	qsort(u->block + u->sorted, ntail, sizeof(*tail), block_compare);
 	if ((error = blocks_join(c, u->block + u->sorted, &ntail, at)) != 0)
-		return (error);
+		return error;
 	if ((tail = malloc(ntail * sizeof(*tail))) == NULL)
-		return (ENOMEM);
+		return ENOMEM;
 	memcpy(tail, u->block + u->sorted, ntail * sizeof(*tail));
 	n = u->sorted;
 	u->sorted = u->n = n + ntail;
@@ -1159,7 +1142,7 @@ unit_tidy(const struct cover *c, struct unit *u, uint32_t *at)
 			*--to = tail[--ntail];
 	}
 	free(tail);
-	return (0);
+	return 0;
 }
 
 /* The first of the sorted blocks that does not come before b. */
@@ -1175,7 +1158,7 @@ unit_find(const struct unit *u, const struct block *b)
 		else
 			high = mid;
 	}
-	return (low);
+	return low;
 }
 
 static int
@@ -1187,12 +1170,12 @@ unit_append(struct unit *u, const struct block *b)
 	if (u->n == u->room) {
 		room = u->room + u->room / 2 + 4;
 		if ((p = realloc(u->block, room * sizeof(*p))) == NULL)
-			return (ENOMEM);
+			return ENOMEM;
 		u->block = p;
 		u->room = room;
 	}
 	u->block[u->n++] = *b;
-	return (0);
+	return 0;
 }
 
 /*
@@ -1205,10 +1188,9 @@ static int
 unit_add(
     const struct cover *c, struct unit *u, const struct block *b, uint32_t *at)
 {
-	size_t i;
+	size_t i = u->cursor;
 	int error;
 
-	i = u->cursor;
 	if (i >= u->sorted || block_compare(&u->block[i], b) != 0) {
 		if (u->sorted == 0 ||
 		    block_compare(&u->block[u->sorted - 1], b) < 0)
@@ -1218,15 +1200,15 @@ unit_add(
 	}
 	if (i < u->sorted && block_compare(&u->block[i], b) == 0) {
 		u->cursor = i + 1;
-		return (block_add(c, &u->block[i], b));
+		return block_add(c, &u->block[i], b);
 	}
 	if ((error = unit_append(u, b)) != 0)
-		return (error);
+		return error;
 	if (i == u->sorted && u->n == u->sorted + 1)
 		u->cursor = ++u->sorted;
 	else if (u->n - u->sorted > u->sorted + 1024)
-		return (unit_tidy(c, u, at));
-	return (0);
+		return unit_tidy(c, u, at);
+	return 0;
 }
 
 static size_t
@@ -1236,7 +1218,7 @@ name_hash(const char *name, size_t len)
 
 	for (h = 0xcbf29ce484222325u; len > 0; len--)
 		h = (h ^ (unsigned char)*name++) * 0x100000001b3u;
-	return ((size_t)(h ^ h >> 32));
+	return (size_t)(h ^ h >> 32);
 }
 
 /* Room for one more unit, in the array and in the hash table. */
@@ -1250,15 +1232,15 @@ cover_grow(struct cover *c)
 	if (c->n == c->room) {
 		n = 2 * c->room + 16;
 		if ((units = realloc(c->unit, n * sizeof(*units))) == NULL)
-			return (ENOMEM);
+			return ENOMEM;
 		c->unit = units;
 		c->room = n;
 	}
 	if (2 * c->n < c->nhash)
-		return (0);
+		return 0;
 	n = c->nhash != 0 ? 4 * c->nhash : 64;
 	if ((hash = calloc(n, sizeof(*hash))) == NULL)
-		return (ENOMEM);
+		return ENOMEM;
 	for (i = 0; i < c->n; i++) {
 		h = name_hash(c->unit[i].name, c->unit[i].namelen);
 		while (hash[h & (n - 1)] != 0)
@@ -1268,7 +1250,7 @@ cover_grow(struct cover *c)
 	free(c->hash);
 	c->hash = hash;
 	c->nhash = n;
-	return (0);
+	return 0;
 }
 
 /* Finds or makes the unit of that name: it is the last one then. */
@@ -1280,27 +1262,27 @@ cover_unit(struct cover *c, const char *name, size_t len)
 	int error;
 
 	if (memchr(name, '\0', len) != NULL)
-		return (EBADMSG);
+		return EBADMSG;
 	if ((error = cover_grow(c)) != 0)
-		return (error);
+		return error;
 	for (h = name_hash(name, len);; h++) {
 		if (c->hash[h & (c->nhash - 1)] == 0)
 			break;
 		c->last = c->hash[h & (c->nhash - 1)] - 1;
 		u = &c->unit[c->last];
 		if (u->namelen == len && memcmp(u->name, name, len) == 0)
-			return (0);
+			return 0;
 	}
 	u = &c->unit[c->n];
 	memset(u, 0, sizeof(*u));
 	if ((u->name = malloc(len + 1)) == NULL)
-		return (ENOMEM);
+		return ENOMEM;
 	memcpy(u->name, name, len);
 	u->name[len] = '\0';
 	u->namelen = len;
 	c->last = c->n++;
 	c->hash[h & (c->nhash - 1)] = (uint32_t)c->n;
-	return (0);
+	return 0;
 }
 
 /* Decimal digits up to max, and the character behind them. */
@@ -1313,13 +1295,13 @@ number(const char **p, const char *end, char behind, uint64_t max, uint64_t *v)
 	*v = 0;
 	for (s = *p; s < end && (digit = (unsigned)(*s - '0')) <= 9; s++) {
 		if (*v > (max - digit) / 10)
-			return (0);
+			return 0;
 		*v = *v * 10 + digit;
 	}
 	if (s == *p)
-		return (0);
+		return 0;
 	*p = s + 1;
-	return (s == end ? behind == '\0' : *s == behind);
+	return s == end ? behind == '\0' : *s == behind;
 }
 
 /* "LINE.COLUMN,LINE.COLUMN STATEMENTS COUNT" up to the end, and no more. */
@@ -1330,17 +1312,17 @@ block_parse(const char *p, const char *end, struct block *b)
 
 	if (!number(&p, end, '.', UINT32_MAX, &line) ||
 	    !number(&p, end, ',', UINT32_MAX, &column))
-		return (0);
+		return 0;
 	b->start = line << 32 | column;
 	if (!number(&p, end, '.', UINT32_MAX, &line) ||
 	    !number(&p, end, ' ', UINT32_MAX, &column))
-		return (0);
+		return 0;
 	b->end = line << 32 | column;
 	if (!number(&p, end, ' ', UINT32_MAX, &stmts) ||
 	    !number(&p, end, '\0', UINT64_MAX, &b->count))
-		return (0);
+		return 0;
 	b->stmts = (uint32_t)stmts;
-	return (1);
+	return 1;
 }
 
 static int
@@ -1354,21 +1336,20 @@ cover_mode(struct cover *c, const char *line, size_t len)
 		    memcmp(line + 6, modes[i], len - 6) == 0) {
 			if (c->mode == NULL)
 				c->mode = modes[i];
-			return (c->mode == modes[i] ? 0 : ENOTSUP);
+			return c->mode == modes[i] ? 0 : ENOTSUP;
 		}
-	return (EBADMSG);
+	return EBADMSG;
 }
 
 /* A line that does not tell where it goes: "NAME:" and a block. */
 static int
 cover_line(struct cover *c, const char *line, size_t len, uint32_t *at)
 {
-	const char *colon, *end;
+	const char *colon, *end = line + len;
 	struct block b;
 	struct unit *u;
 	int error;
 
-	end = line + len;
 	b.at = *at;
 	u = c->n > 0 ? &c->unit[c->last] : NULL;
 	if (u == NULL || len <= u->namelen || line[u->namelen] != ':' ||
@@ -1377,15 +1358,15 @@ cover_line(struct cover *c, const char *line, size_t len, uint32_t *at)
 		colon = memrchr(line, ':', len);
 		if (colon == NULL || colon == line ||
 		    !block_parse(colon + 1, end, &b))
-			return (EBADMSG);
+			return EBADMSG;
 		error = cover_unit(c, line, (size_t)(colon - line));
 		if (error != 0)
-			return (error);
+			return error;
 		u = &c->unit[c->last];
 	}
 	if (*c->mode == 's')
 		b.count = b.count != 0;
-	return (unit_add(c, u, &b, at));
+	return unit_add(c, u, &b, at);
 }
 
 /*
@@ -1395,13 +1376,11 @@ cover_line(struct cover *c, const char *line, size_t len, uint32_t *at)
 static int
 cover_lines(struct cover *c, struct buf *b, uint32_t *at)
 {
-	const char *end, *line, *stop;
+	const char *end, *line = (const char *)b->p, *stop = line + b->len;
 	size_t len;
 	uint32_t here;
 	int error;
 
-	line = (const char *)b->p;
-	stop = line + b->len;
 	while ((end = memchr(line, '\n', (size_t)(stop - line))) != NULL) {
 		len = (size_t)(end - line);
 		here = *at;
@@ -1410,13 +1389,13 @@ cover_lines(struct cover *c, struct buf *b, uint32_t *at)
 		else
 			error = cover_line(c, line, len, at);
 		if (error != 0)
-			return (error);
+			return error;
 		*at = here + (uint32_t)len + 1;
 		line = end + 1;
 	}
 	b->len = (size_t)(stop - line);
 	memmove(b->p, line, b->len);
-	return (0);
+	return 0;
 }
 
 /* Brings all units in order, and their cursors to the beginning. */
@@ -1429,9 +1408,9 @@ cover_tidy(struct cover *c, uint32_t *at)
 	for (i = 0; i < c->n; i++) {
 		c->unit[i].cursor = 0;
 		if ((error = unit_tidy(c, &c->unit[i], at)) != 0)
-			return (error);
+			return error;
 	}
-	return (0);
+	return 0;
 }
 
 /* Takes in a whole profile, piece by piece; indst: it is the destination. */
@@ -1439,12 +1418,10 @@ static int
 cover_read(struct job *j, struct cover *c, const struct input *in, int indst)
 {
 	ssize_t got;
-	uint32_t at;
-	off_t total;
+	uint32_t at = 0;
+	off_t total = 0;
 	int error;
 
-	at = 0;
-	total = 0;
 	j->in.len = 0;
 	for (;;) {
 		error = buf_reserve(&j->in, j->in.len + PIECE);
@@ -1459,14 +1436,14 @@ cover_read(struct job *j, struct cover *c, const struct input *in, int indst)
 			break;
 		}
 		if ((total += got) > COVER_MAX)
-			return (fault(j, EFBIG, indst, -1));
+			return fault(j, EFBIG, indst, -1);
 		j->in.len += (size_t)got;
 		if ((error = cover_lines(c, &j->in, &at)) != 0)
 			break;
 	}
 	if (error == 0)
 		error = cover_tidy(c, &at);
-	return (error == 0 ? 0 : fault(j, error, indst, at));
+	return error == 0 ? 0 : fault(j, error, indst, at);
 }
 
 static int
@@ -1476,8 +1453,8 @@ cover_source(struct job *j, struct cover *c, const struct source *s)
 	int error;
 
 	if ((error = input_open(j, s, &in)) != 0)
-		return (error == ENOENT ? (j->skipped++, 0)
-					: fault(j, error, 0, -1));
+		return error == ENOENT ? (j->skipped++, 0)
+				       : fault(j, error, 0, -1);
 	if (in.kind == KIND_EMPTY)
 		j->skipped++;
 	else if (in.kind != KIND_COVER)
@@ -1486,23 +1463,22 @@ cover_source(struct job *j, struct cover *c, const struct source *s)
 	else if ((error = cover_read(j, c, &in, 0)) == 0)
 		j->merged++;
 	close_fd(&in.fd);
-	return (error);
+	return error;
 }
 
 static char *
 put_number(char *p, uint64_t v, char behind)
 {
 	char digits[24];
-	int n;
+	int n = 0;
 
-	n = 0;
 	do
 		digits[n++] = (char)('0' + v % 10);
 	while ((v /= 10) != 0);
 	while (n > 0)
 		*p++ = digits[--n];
 	*p++ = behind;
-	return (p);
+	return p;
 }
 
 /* One line; there is room for it. */
@@ -1530,11 +1506,11 @@ put_flush(struct buf *out, int fd, off_t *at, size_t limit)
 	int error;
 
 	if (out->len <= limit)
-		return (0);
+		return 0;
 	error = write_all(fd, out->p, out->len, *at);
 	*at += (off_t)out->len;
 	out->len = 0;
-	return (error);
+	return error;
 }
 
 static int
@@ -1548,22 +1524,22 @@ cover_write(struct cover *c, struct buf *out, int fd)
 	if (c->n > 1)
 		qsort(c->unit, c->n, sizeof(*c->unit), unit_compare);
 	if ((error = buf_reserve(out, 131072)) != 0)
-		return (error);
+		return error;
 	at = 0;
 	out->len =
 	    (size_t)snprintf((char *)out->p, out->room, "mode: %s\n", c->mode);
 	for (i = 0; i < c->n; i++) {
 		u = &c->unit[i];
 		if ((error = buf_reserve(out, 131072 + u->namelen)) != 0)
-			return (error);
+			return error;
 		for (k = 0; k < u->n; k++) {
 			put_block(out, u, &u->block[k]);
 			error = put_flush(out, fd, &at, 130000);
 			if (error != 0)
-				return (error);
+				return error;
 		}
 	}
-	return (put_flush(out, fd, &at, 0));
+	return put_flush(out, fd, &at, 0);
 }
 
 /* Puts the sum in the place of the old file, or where none was. */
@@ -1575,7 +1551,7 @@ cover_store(struct job *j, struct cover *c, const struct place *dst,
 	int error, fd;
 
 	if ((error = temp_open(j, dst, name, &fd)) != 0)
-		return (fault(j, error, 1, -1));
+		return fault(j, error, 1, -1);
 	if (old->fd >= 0)
 		copy_owner(fd, &old->st);
 	error = cover_write(c, &j->out, fd);
@@ -1587,7 +1563,7 @@ cover_store(struct job *j, struct cover *c, const struct place *dst,
 		error = errno;
 	if (error != 0)
 		(void)unlinkat(dst->dir->fd, name, 0);
-	return (fault(j, error, 1, -1));
+	return fault(j, error, 1, -1);
 }
 
 /* What the destination holds already; nothing if there is none. */
@@ -1600,18 +1576,18 @@ cover_dst(
 	int error;
 
 	if ((error = dst_open(j, dst, 0, 1, in)) != 0)
-		return (error == ENOENT ? 0 : fault(j, error, 1, -1));
+		return error == ENOENT ? 0 : fault(j, error, 1, -1);
 	if ((got = pread(in->fd, head, sizeof(head), 0)) < 0)
-		return (fault(j, errno, 1, -1));
+		return fault(j, errno, 1, -1);
 	switch (kind_of(head, (size_t)got)) {
 	case KIND_EMPTY:
-		return (0);
+		return 0;
 	case KIND_COVER:
-		return (cover_read(j, c, in, 1));
+		return cover_read(j, c, in, 1);
 	case KIND_GCDA:
-		return (fault(j, ENOTSUP, 0, 0));
+		return fault(j, ENOTSUP, 0, 0);
 	default:
-		return (fault(j, EBADMSG, 1, 0));
+		return fault(j, EBADMSG, 1, 0);
 	}
 }
 
@@ -1633,7 +1609,7 @@ cover_merge(
 		in.fd = -1;
 		j->merged = j->skipped = 0;
 		if ((error = dir_open(j, dst->dir)) != 0)
-			return (fault(j, error, 1, -1));
+			return fault(j, error, 1, -1);
 		error = cover_dst(j, &c, dst, &in);
 		for (i = 0; error == 0 && i < n; i++)
 			error = cover_source(j, &c, &s[i]);
@@ -1644,7 +1620,7 @@ cover_merge(
 		close_fd(&in.fd);
 		cover_free(&c);
 	} while (error == EEXIST);
-	return (error);
+	return error;
 }
 
 /*
@@ -1669,7 +1645,7 @@ merge_files(
 		if (error == ENOENT || (error == 0 && in.kind == KIND_EMPTY))
 			j->skipped++;
 		else if (error != 0)
-			return (fault(j, error, 0, -1));
+			return fault(j, error, 0, -1);
 		else if (in.kind == KIND_GCDA)
 			error = gcda_add(j, &in);
 		else if (in.kind == KIND_OTHER)
@@ -1678,11 +1654,11 @@ merge_files(
 			error = fault(j, ENOTSUP, 0, 0);
 		close_fd(&in.fd);
 		if (error != 0 && error != ENOENT)
-			return (error);
+			return error;
 		if (error == 0 && in.kind == KIND_COVER)
-			return (cover_merge(j, s, n, dst));
+			return cover_merge(j, s, n, dst);
 	}
-	return (j->merged != 0 ? gcda_store(j, dst) : 0);
+	return j->merged != 0 ? gcda_store(j, dst) : 0;
 }
 
 /*
@@ -1696,13 +1672,13 @@ tree_wants(struct job *j, const struct source *s)
 	struct input in;
 
 	if (j->nothing)
-		return (0);
+		return 0;
 	if (ends_with(s->name, ".gcda"))
-		return (1);
+		return 1;
 	if (j->gcda || input_open(j, s, &in) != 0)
-		return (0);
+		return 0;
 	close_fd(&in.fd);
-	return (in.kind == KIND_GCDA || in.kind == KIND_COVER);
+	return in.kind == KIND_GCDA || in.kind == KIND_COVER;
 }
 
 /* Merges the files of that name in source k and those behind it. */
@@ -1765,13 +1741,13 @@ tree_open(struct job *j, struct tree t[], size_t k, const char *name,
 			continue;
 		sub[i].fd = openat(t[i].fd, name, OPEN_DIR);
 		if (sub[i].fd < 0 && i == k)
-			return (fault(j, errno, 0, -1));
+			return fault(j, errno, 0, -1);
 		t[i].hits += i > k && sub[i].fd >= 0;
 		if (sub[i].fd >= 0 && !j->take && fstat(sub[i].fd, &st) == 0 &&
 		    st.st_dev == j->top.st_dev && st.st_ino == j->top.st_ino)
 			close_fd(&sub[i].fd); /* the destination is in here */
 	}
-	return (0);
+	return 0;
 }
 
 /* A directory; below the strip level it is one to the destination, too. */
@@ -1784,9 +1760,9 @@ tree_dir(struct job *j, struct tree t[], size_t k, const char *name,
 	int error;
 
 	if (depth >= DEPTH_MAX)
-		return (fault(j, ENAMETOOLONG, 0, -1));
+		return fault(j, ENAMETOOLONG, 0, -1);
 	if ((sub = calloc(j->nsrc, sizeof(*sub))) == NULL)
-		return (fault(j, ENOMEM, 0, -1));
+		return fault(j, ENOMEM, 0, -1);
 	next.up = to;
 	next.name = name;
 	next.fd = -1;
@@ -1795,7 +1771,7 @@ tree_dir(struct job *j, struct tree t[], size_t k, const char *name,
 		    j, sub, depth < j->strip ? to : &next, depth + 1);
 	close_fd(&next.fd);
 	free(sub);
-	return (error);
+	return error;
 }
 
 static void
@@ -1803,10 +1779,9 @@ tree_entry(struct job *j, struct tree t[], size_t k, const struct dirent *e,
     struct dir *to, unsigned depth)
 {
 	struct stat st;
-	mode_t mode;
+	mode_t mode = (mode_t)DTTOIF(e->d_type);
 	int error;
 
-	mode = (mode_t)DTTOIF(e->d_type);
 	if (e->d_type == DT_UNKNOWN &&
 	    fstatat(t[k].fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		mode = st.st_mode & S_IFMT;
@@ -1835,8 +1810,8 @@ tree_seen(struct tree t[], size_t k, const char *name)
 	for (i = 0; i < k; i++)
 		if (t[i].fd >= 0 &&
 		    fstatat(t[i].fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			return (1);
-	return (0);
+			return 1;
+	return 0;
 }
 
 /* The next entry but . and .. */
@@ -1849,7 +1824,7 @@ tree_next(DIR *d)
 		e = readdir(d);
 	while (e != NULL &&
 	       (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
-	return (e);
+	return e;
 }
 
 /* Has all of it been dealt with, together with the sources before? */
@@ -1861,7 +1836,7 @@ tree_done(DIR *d, const struct tree *t)
 	for (n = 0; n <= t->hits && tree_next(d) != NULL; n++)
 		;
 	rewinddir(d);
-	return (n == t->hits);
+	return n == t->hits;
 }
 
 /* Walks the directory of source k, and with it those behind. */
@@ -1876,15 +1851,15 @@ tree_walk(
 
 	j->root = k;
 	if ((copy = openat(t[k].fd, ".", OPEN_DIR)) < 0)
-		return (fault(j, errno, 0, -1));
+		return fault(j, errno, 0, -1);
 	if ((d = fdopendir(copy)) == NULL) {
 		close_fd(&copy);
-		return (fault(j, ENOMEM, 0, -1));
+		return fault(j, ENOMEM, 0, -1);
 	}
 	error = 0;
 	if (k > 0 && tree_done(d, &t[k])) {
 		(void)closedir(d);
-		return (0);
+		return 0;
 	}
 	while (error == 0 && (e = tree_next(d)) != NULL) {
 		if (++j->entries > ENTRY_MAX)
@@ -1896,7 +1871,7 @@ tree_walk(
 		}
 	}
 	(void)closedir(d);
-	return (error);
+	return error;
 }
 
 /*
@@ -1908,15 +1883,14 @@ static int
 merge_tree(struct job *j, struct tree t[], struct dir *to, unsigned depth)
 {
 	size_t k;
-	int error;
+	int error = 0;
 
-	error = 0;
 	for (k = 0; k < j->nsrc && error == 0; k++)
 		if (t[k].fd >= 0)
 			error = tree_walk(j, t, k, to, depth);
 	for (k = 0; k < j->nsrc; k++)
 		close_fd(&t[k].fd);
-	return (error);
+	return error;
 }
 
 /*
@@ -1929,11 +1903,11 @@ path_type(const char *path, struct stat *st, mode_t *type)
 {
 	*type = 0;
 	if (fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW) != 0)
-		return (errno == ENOENT ? 0 : errno);
+		return errno == ENOENT ? 0 : errno;
 	*type = st->st_mode & S_IFMT;
 	if (*type == S_IFLNK)
-		return (ELOOP);
-	return (*type == S_IFREG || *type == S_IFDIR ? 0 : EINVAL);
+		return ELOOP;
+	return *type == S_IFREG || *type == S_IFDIR ? 0 : EINVAL;
 }
 
 /* Are the sources, as far as they exist, all of one type, and which? */
@@ -1945,24 +1919,24 @@ sources_type(struct job *j, mode_t *type)
 	int error;
 
 	if ((error = path_type(j->dst, &dst, &dsttype)) != 0)
-		return (fault(j, error, 1, -1));
+		return fault(j, error, 1, -1);
 	*type = dsttype;
 	for (j->root = 0; j->root < j->nsrc; j->root++) {
 		if ((error = path_type(j->src[j->root], &st, &one)) != 0)
-			return (error);
+			return error;
 		if (one == 0)
 			continue;
 		if (*type != 0 && one != *type)
-			return (one == S_IFDIR ? EISDIR : ENOTDIR);
+			return one == S_IFDIR ? EISDIR : ENOTDIR;
 		*type = one;
 		if (dsttype != 0 && dst.st_dev == st.st_dev &&
 		    dst.st_ino == st.st_ino)
-			return (EINVAL);
+			return EINVAL;
 	}
 	j->root = 0;
 	if (dsttype == S_IFDIR)
 		j->top = dst;
-	return (0);
+	return 0;
 }
 
 static int
@@ -1971,16 +1945,15 @@ merge_file_paths(struct job *j)
 	struct dir dir;
 	struct place dst;
 	struct source *s;
-	char *path, *slash;
+	char *path = strdup(j->dst), *slash;
 	size_t i;
 	int error;
 
-	path = strdup(j->dst);
 	s = calloc(j->nsrc, sizeof(*s));
 	if (path == NULL || s == NULL) {
 		free(path);
 		free(s);
-		return (fault(j, ENOMEM, 1, -1));
+		return fault(j, ENOMEM, 1, -1);
 	}
 	for (i = 0; i < j->nsrc; i++) {
 		s[i].dir = AT_FDCWD;
@@ -2000,7 +1973,7 @@ merge_file_paths(struct job *j)
 	close_fd(&dir.fd);
 	free(s);
 	free(path);
-	return (error);
+	return error;
 }
 
 static int
@@ -2012,7 +1985,7 @@ merge_tree_paths(struct job *j)
 	int error;
 
 	if ((t = calloc(j->nsrc, sizeof(*t))) == NULL)
-		return (fault(j, ENOMEM, 0, -1));
+		return fault(j, ENOMEM, 0, -1);
 	memset(&dir, 0, sizeof(dir));
 	dir.name = j->dst;
 	dir.fd = -1;
@@ -2028,7 +2001,7 @@ merge_tree_paths(struct job *j)
 	error = merge_tree(j, t, &dir, 0);
 	close_fd(&dir.fd);
 	free(t);
-	return (error);
+	return error;
 }
 
 int
@@ -2046,10 +2019,10 @@ gons_covmerge(
 	st->offset = -1;
 	if (dst == NULL || (src == NULL && n != 0)) {
 		errno = EINVAL;
-		return (-1);
+		return -1;
 	}
 	if (n == 0)
-		return (0);
+		return 0;
 	memset(&j, 0, sizeof(j));
 	j.st = st;
 	j.dst = dst;
@@ -2065,9 +2038,9 @@ gons_covmerge(
 		job_fail(&j, error);
 	job_end(&j);
 	if (j.error == 0)
-		return (0);
+		return 0;
 	errno = j.error;
-	return (-1);
+	return -1;
 }
 
 /*
@@ -2171,7 +2144,7 @@ static char llvm_variable[] = "LLVM_PROFILE_FILE=gons.profraw";
 static const void *
 module_at(const struct dl_phdr_info *info, uint64_t vaddr)
 {
-	return ((const void *)(uintptr_t)(info->dlpi_addr + vaddr));
+	return (const void *)(uintptr_t)(info->dlpi_addr + vaddr);
 }
 
 /* Is that in memory, and writable if it has to be? */
@@ -2187,28 +2160,27 @@ module_has(const struct dl_phdr_info *info, uint64_t vaddr, uint64_t size,
 		if (p->p_type == PT_LOAD && (p->p_flags & flags) == flags &&
 		    vaddr >= p->p_vaddr && size <= p->p_memsz &&
 		    vaddr - p->p_vaddr <= p->p_memsz - size)
-			return (1);
+			return 1;
 	}
-	return (0);
+	return 0;
 }
 
 static uint64_t
 module_hash(const void *p, size_t len)
 {
 	const unsigned char *s;
-	uint64_t h;
+	uint64_t h = 0xcbf29ce484222325u;
 
-	h = 0xcbf29ce484222325u;
 	for (s = p; len > 0; len--)
 		h = (h ^ *s++) * 0x100000001b3u;
-	return (h);
+	return h;
 }
 
 static uint64_t
 module_id(const struct dl_phdr_info *info)
 {
-	return (module_hash(
-	    info->dlpi_phdr, info->dlpi_phnum * sizeof(*info->dlpi_phdr)));
+	return module_hash(
+	    info->dlpi_phdr, info->dlpi_phnum * sizeof(*info->dlpi_phdr));
 }
 
 /* Reads a part of the module's file; NULL if it is not there. */
@@ -2218,28 +2190,27 @@ module_read(int fd, uint64_t at, size_t len)
 	char *p;
 
 	if (len == 0 || len > (1 << 24) || (p = malloc(len + 1)) == NULL)
-		return (NULL);
+		return NULL;
 	p[len] = '\0';
 	if (read_all(fd, p, len, (off_t)at) == 0)
-		return (p);
+		return p;
 	free(p);
-	return (NULL);
+	return NULL;
 }
 
 static int
 areas_add(struct areas **to, const struct area *a)
 {
 	struct areas *p;
-	size_t n;
+	size_t n = *to != NULL ? (*to)->n : 0;
 
-	n = *to != NULL ? (*to)->n : 0;
 	p = realloc(*to, sizeof(*p) + (n + 1) * sizeof(*a));
 	if (p == NULL)
-		return (ENOMEM);
+		return ENOMEM;
 	p->area[n] = *a;
 	p->n = n + 1;
 	*to = p;
-	return (0);
+	return 0;
 }
 
 /* Lists the sections of one module that count something. */
@@ -2321,17 +2292,17 @@ module_list(struct dl_phdr_info *info, size_t size, void *to)
 	areas = to;
 	name = info->dlpi_name;
 	if (info->dlpi_phdr == NULL)
-		return (0);
+		return 0;
 	if (name == NULL || *name == '\0')
 		name = "/proc/self/exe";
 	if (strchr(name, '/') == NULL || strncmp(name, "/lib", 4) == 0 ||
 	    strncmp(name, "/usr/lib", 8) == 0)
-		return (0);
+		return 0;
 	if ((fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0)
-		return (0);
+		return 0;
 	module_scan(info, fd, areas);
 	close_fd(&fd);
-	return (0);
+	return 0;
 }
 
 static int
@@ -2339,7 +2310,7 @@ module_adds(struct dl_phdr_info *info, size_t size, void *adds)
 {
 	(void)size;
 	*(unsigned long long *)adds = info->dlpi_adds;
-	return (1);
+	return 1;
 }
 
 /*
@@ -2358,13 +2329,13 @@ areas_new(void)
 	adds = 0;
 	(void)dl_iterate_phdr(module_adds, &adds);
 	if (__atomic_load_n(&none, __ATOMIC_RELAXED) == (unsigned long)adds + 1)
-		return (NULL);
+		return NULL;
 	areas = NULL;
 	(void)dl_iterate_phdr(module_list, &areas);
 	if (areas == NULL) {
 		__atomic_store_n(
 		    &none, (unsigned long)adds + 1, __ATOMIC_RELAXED);
-		return (NULL);
+		return NULL;
 	}
 	at = sizeof(*areas) + areas->n * sizeof(areas->area[0]) + 65536;
 	for (i = 0; i < areas->n; i++) {
@@ -2372,7 +2343,7 @@ areas_new(void)
 		at += (areas->area[i].size + 7) & ~(uint64_t)7;
 	}
 	areas->envlen = 0;
-	return (areas);
+	return areas;
 }
 
 static void
@@ -2441,7 +2412,7 @@ area_visit(struct dl_phdr_info *info, size_t size, void *data)
 		else if (write_all(v->fd, p, a->size, (off_t)a->at) == 0)
 			(void)write_all(v->fd, &one, sizeof(one), done);
 	}
-	return (0);
+	return 0;
 }
 
 /* The list as the child finds it; NULL if it makes no sense. */
@@ -2453,27 +2424,27 @@ areas_load(int fd)
 
 	if (fd < 0 || read_all(fd, &head, sizeof(head), 0) != 0 ||
 	    head.n > 65536 || head.envlen > 65536)
-		return (NULL);
+		return NULL;
 	len = sizeof(head) + head.n * sizeof(head.area[0]) + head.envlen;
 	if ((areas = calloc(1, len + 1)) == NULL)
-		return (NULL);
+		return NULL;
 	if (read_all(fd, areas, len, 0) == 0 && areas->n == head.n &&
 	    areas->envlen == head.envlen)
-		return (areas);
+		return areas;
 	free(areas);
-	return (NULL);
+	return NULL;
 }
 
 /* Number of the kinds of counters that a version of gcc has; 0: not known. */
 static size_t
 gcov_kinds(unsigned version)
 {
-	unsigned major;
+	unsigned major =
+	    ((version >> 24) - 'A') * 10 + ((version >> 16) & 0xff) - '0';
 
-	major = ((version >> 24) - 'A') * 10 + ((version >> 16) & 0xff) - '0';
 	if (major == 9 || major == 14)
-		return (9);
-	return (major >= 10 && major <= 13 ? 8 : 0);
+		return 9;
+	return major >= 10 && major <= 13 ? 8 : 0;
 }
 
 /* Sets the counters of one object to 0. */
@@ -2538,16 +2509,15 @@ counters_reset(struct areas *areas)
 static int
 cov_wanted(void)
 {
-	const char *value;
+	const char *value = getenv("GONS_COVERAGE");
 
-	value = getenv("GONS_COVERAGE");
-	return (value == NULL || strcmp(value, "0") != 0);
+	return value == NULL || strcmp(value, "0") != 0;
 }
 
 static int
 cov_files(void)
 {
-	return (&__gcov_master != NULL || __gcov_dump != NULL);
+	return &__gcov_master != NULL || __gcov_dump != NULL;
 }
 
 int
@@ -2557,15 +2527,15 @@ gons__cov_active(void)
 	int active, saved;
 
 	if (!cov_wanted())
-		return (0);
+		return 0;
 	if (cov_files())
-		return (1);
+		return 1;
 	saved = errno;
 	areas = areas_new();
 	active = areas != NULL;
 	free(areas);
 	errno = saved;
-	return (active);
+	return active;
 }
 
 /* Removes what is in a directory and, unless st is NULL, merges it first. */
@@ -2602,19 +2572,18 @@ cov_empty(int dir, const char *name, const char *to, unsigned strip)
 static const char *
 cov_home(unsigned *strip)
 {
-	const char *prefix, *text;
+	const char *prefix = getenv("GCOV_PREFIX"), *text;
 	long levels;
 
-	prefix = getenv("GCOV_PREFIX");
 	text = getenv("GCOV_PREFIX_STRIP");
 	levels = text != NULL ? strtol(text, NULL, 10) : 0;
 	*strip = levels > 0 ? (unsigned)(levels < 1000 ? levels : 1000) : 0;
 	if (prefix != NULL && *prefix != '\0')
-		return (prefix);
+		return prefix;
 	if (*strip != 0 && &__gcov_master != NULL)
-		return (".");
+		return ".";
 	*strip = 0;
-	return ("/");
+	return "/";
 }
 
 /* Makes the directory of GCOV_PREFIX, as libgcov does. */
@@ -2675,10 +2644,10 @@ high_fd(int fd)
 	int high;
 
 	if (fd < 0 || fd > 2)
-		return (fd);
+		return fd;
 	high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	close_fd(&fd);
-	return (high);
+	return high;
 }
 
 /*
@@ -2689,16 +2658,15 @@ static int
 cov_place(struct gons__cov *c, const char *tmp)
 {
 	struct stat st;
-	size_t len;
+	size_t len = strlen(tmp) + sizeof("/gons-cov.XXXXXX");
 
-	len = strlen(tmp) + sizeof("/gons-cov.XXXXXX");
 	if (*tmp != '/' || (c->path = malloc(len)) == NULL)
-		return (-1);
+		return -1;
 	(void)snprintf(c->path, len, "%s/gons-cov.XXXXXX", tmp);
 	if (mkdtemp(c->path) == NULL) {
 		free(c->path);
 		c->path = NULL;
-		return (-1);
+		return -1;
 	}
 	c->outer = high_fd(open(c->path, OPEN_DIR));
 	if (c->outer >= 0 && flock(c->outer, LOCK_EX | LOCK_NB) == 0 &&
@@ -2708,14 +2676,14 @@ cov_place(struct gons__cov *c, const char *tmp)
 		c->inner =
 		    high_fd(openat(c->outer, "data", OPEN_PATH | O_NOFOLLOW));
 		if (c->inner >= 0)
-			return (0);
+			return 0;
 		(void)unlinkat(c->outer, "data", AT_REMOVEDIR);
 	}
 	close_fd(&c->outer);
 	(void)rmdir(c->path);
 	free(c->path);
 	c->path = NULL;
-	return (-1);
+	return -1;
 }
 
 static int
@@ -2728,26 +2696,26 @@ cov_find_place(struct gons__cov *c)
 	tmp = secure_getenv("TMPDIR");
 	if (tmp != NULL && cov_place(c, tmp) == 0) {
 		cov_sweep(tmp);
-		return (0);
+		return 0;
 	}
 	for (i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
 		if (cov_place(c, usual[i]) == 0) {
 			cov_sweep(usual[i]);
-			return (0);
+			return 0;
 		}
-	return (-1);
+	return -1;
 }
 
 static int
 cov_memory(struct gons__cov *c)
 {
 	if ((c->areas = areas_new()) == NULL)
-		return (0);
+		return 0;
 	c->mem = high_fd(memfd_create("gons-cov", MFD_CLOEXEC));
 	if (c->mem < 0)
-		return (-1);
-	return (write_all(c->mem, c->areas,
-	    sizeof(*c->areas) + c->areas->n * sizeof(c->areas->area[0]), 0));
+		return -1;
+	return write_all(c->mem, c->areas,
+	    sizeof(*c->areas) + c->areas->n * sizeof(c->areas->area[0]), 0);
 }
 
 static void
@@ -2773,7 +2741,7 @@ gons__cov_new(int fd[2])
 
 	fd[0] = fd[1] = -1;
 	if (!cov_wanted())
-		return (NULL);
+		return NULL;
 	saved = errno;
 	if ((c = calloc(1, sizeof(*c))) != NULL) {
 		c->outer = c->inner = c->mem = -1;
@@ -2787,7 +2755,7 @@ gons__cov_new(int fd[2])
 		}
 	}
 	errno = saved;
-	return (c);
+	return c;
 }
 
 void
@@ -2853,9 +2821,8 @@ gons__cov_collect(struct gons__cov *c)
 static void
 mute(int fd)
 {
-	int nowhere;
+	int nowhere = memfd_create("gons-mute", MFD_CLOEXEC);
 
-	nowhere = memfd_create("gons-mute", MFD_CLOEXEC);
 	if (nowhere < 0)
 		return;
 	(void)dup2(nowhere, fd);
@@ -2881,14 +2848,14 @@ child_arrive(void)
 	}
 	if (fstat(child.fd[0], &st) != 0 || st.st_dev != child.dev ||
 	    st.st_ino != child.ino || fchdir(child.fd[0]) != 0)
-		return (0);
+		return 0;
 	fd = open(".probe", O_WRONLY | O_CREAT | OPEN_FILE, 0600);
 	if (fd < 0)
-		return (0);
+		return 0;
 	good = write_all(fd, "", 1, 0) == 0;
 	close_fd(&fd);
 	(void)unlink(".probe");
-	return (good);
+	return good;
 }
 
 /* clang makes directories that other users cannot remove files from. */
@@ -3008,7 +2975,7 @@ child_signal(int sig)
 int
 gons__cov_signal(void)
 {
-	return (child.signal);
+	return child.signal;
 }
 
 /* Gives the variable back the value that it has for the parent. */
