@@ -96,29 +96,30 @@ lint-version: .PHONY
 	}
 
 # What reads the code by itself.  gcc's analyser sees no further than it must:
-# its findings about memory in covmerge.c, where ownership goes through several
+# its findings about memory in covmerge*.c, where ownership goes through several
 # functions, are not taken as errors.  So are, for the same reason, clang's
 # about uninitialised values: there it is an errno value that tells.
 CLANG_TIDY?=	clang-tidy
 TIDY_CHECKS=	-*,clang-analyzer-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-implicit-widening-of-multiplication-result,-bugprone-narrowing-conversions,-bugprone-suspicious-missing-comma,-bugprone-suspicious-string-compare,-bugprone-branch-clone,-clang-analyzer-core.UndefinedBinaryOperatorResult,-clang-analyzer-core.CallAndMessage,-clang-analyzer-core.NonNullParamChecker,-clang-analyzer-core.NullDereference
 ANALYZE_CC?=	gcc
+ANALYZE_SRCS=	${OBJECTS_ALL:@o@${PARTS.${o}}@}
 ANALYZE_ARGS=	-std=c99 -D_GNU_SOURCE -DGONS_VERSION='"${VERSION}"' \
 		-Iinclude -Ilib
 analyze: .PHONY lint-c
-	@cd ${.CURDIR} && for o in ${OBJECTS_ALL}; do \
-		flags=; case $$o in covmerge) \
+	@cd ${.CURDIR} && for o in ${ANALYZE_SRCS}; do \
+		flags=; case $$o in covmerge*) \
 		flags='-Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value';; \
 		esac; \
 		echo "${ANALYZE_CC} -fanalyzer: $$o" && \
 		${ANALYZE_CC} ${ANALYZE_ARGS} -O2 -fanalyzer -Werror $$flags -c \
-		    -o ${.OBJDIR}/analyze.o lib/$$o.c || exit 1; \
+		    -o ${.OBJDIR}/analyze.o lib/$$o || exit 1; \
 	done; rm -f ${.OBJDIR}/analyze.o
 	@cd ${.CURDIR} && \
 	if command -v ${CLANG_TIDY} >/dev/null; then \
-		for o in ${OBJECTS_ALL}; do \
+		for o in ${ANALYZE_SRCS}; do \
 			echo "${CLANG_TIDY}: $$o" && \
 			${CLANG_TIDY} --quiet --checks='${TIDY_CHECKS}' \
-			    --warnings-as-errors='*' lib/$$o.c -- \
+			    --warnings-as-errors='*' lib/$$o -- \
 			    ${ANALYZE_ARGS} 2>/dev/null || exit 1; \
 		done; \
 	else \

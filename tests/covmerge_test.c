@@ -1141,7 +1141,7 @@ is_top(const char *dir, const char *below)
 	return (1);
 }
 
-/* The tests compile covmerge.c and covglue.c: where are the sources? */
+/* The tests compile covmerge.o and covglue.c: where are the sources? */
 static void
 find_top(const atf_tc_t *tc)
 {
@@ -1175,10 +1175,11 @@ static const char script[] =
     "unset GCOV_PREFIX GCOV_PREFIX_STRIP GONS_COVERAGE\n"
     "export LLVM_PROFILE_FILE=$PWD/p-%m.profraw\n"
     "sed 's/\"hidden\"/\"default\"/' $top/lib/internal.h >inc/internal.h\n"
-    "cp $top/lib/covmerge.c $top/tests/covglue.c inc\n"
+    "cp $top/lib/covmerge*.[ch] $top/tests/covglue.c inc\n"
     "echo 'int covglue_lib(void); int covglue_lib(void)' >inc/x.c\n"
     "echo '{ return (5); /* COUNT-LIB */ }' >>inc/x.c\n"
-    "cd build; gcc $flags -I../inc -O1 -c ../inc/covmerge.c\n"
+    "mkdir -p parts; (cd parts; gcc $flags -O1 -c ../inc/covmerge*.c\n"
+    "gcc -r -nostdlib *.o -o ../build/covmerge.o); cd build\n"
     "if [ $lib = so ]; then\n"
     "  gcc -shared -Wl,-z,defs -Wl,-z,initfirst covmerge.o -o libglue.so\n"
     "  glue=\"$PWD/libglue.so -Wl,-rpath,$PWD\"\n"
