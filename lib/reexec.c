@@ -482,6 +482,7 @@ gons__release(struct gons_reexec *req)
 	for (i = 0; i < NSRCS; i++)
 		gons__close_fd(&req->fd[i]);
 	gons__close_fd(&req->epoll);
+	req->watched = 0;
 	if (req->cov == NULL)
 		return;
 	if (req->state == RUNNING)

@@ -135,7 +135,8 @@ struct gons_reexec {
 	unsigned owner; /* the process whose child it is: era() */
 	pid_t pid;
 	int fd[NSRCS]; /* each -1 when it is not open */
-	int epoll;
+	int epoll; /* -1: this thread waits for them itself */
+	unsigned watched; /* 1 << enum source */
 	int64_t timeout_at, grace_at, stop_at; /* ms; -1: never */
 	int64_t timer_at; /* what the timer is set to */
 	int passed; /* its stderr is the host's */
@@ -212,10 +213,12 @@ GONS_INTERNAL int gons__busy(const struct gons_reexec *req);
 GONS_INTERNAL unsigned gons__era(void);
 GONS_INTERNAL void gons__tell(
     int kind, int value, const struct gons_error *error);
+GONS_INTERNAL void gons__tell_at_exit(void);
 GONS_INTERNAL void gons__die_with(int parent);
 
 /* reexec_prepared.c */
-GONS_INTERNAL void gons__prepared_process(const struct gons__action *what);
+GONS_INTERNAL void gons__prepared_process(
+    const struct gons__action *what, int *status);
 GONS_INTERNAL int gons__hand_over(
     struct gons_reexec *req, const struct launch *launch);
 GONS_INTERNAL void gons__prepared_lost(void);

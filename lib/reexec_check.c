@@ -34,6 +34,9 @@
 struct self gons__self = { NULL, 0, 0, -1, 0 };
 struct child gons__child = { 0, -1, -1, NULL, 0, 0, 0 };
 
+/* Bound at start-up: each prepared child would search for it by itself. */
+static void (*const volatile leave)(int) = exit;
+
 static unsigned *wiped; /* zero in a forked copy; NULL: no such memory */
 static unsigned eras;
 
@@ -63,7 +66,7 @@ gons_reexec_check(void)
 	int status;
 
 	if (gons_reexec_runaction(&status) == 1)
-		exit(status);
+		leave(status);
 }
 
 int
@@ -145,7 +148,7 @@ child_run(int *status)
 	child_name();
 	*status = EXIT_FAILURE;
 	if ((what->flags & PREPARE) != 0) {
-		gons__prepared_process(what);
+		gons__prepared_process(what, status);
 		what = gons__status_action();
 	}
 	if (!gons__child.forked)
@@ -201,15 +204,22 @@ child_enter(const struct gons__action *what)
 
 	gons__child.pid = getpid();
 	gons__child.reply = what->fd[GONS__FD_REPLY];
+	if (!gons__child.forked)
+		gons__tell_at_exit();
+	cov[0] = what->fd[GONS__FD_COVERAGE];
+	cov[1] = what->fd[GONS__FD_PROFILE];
+	if (cov[0] != -1 || cov[1] != -1)
+		gons__cov_child(cov, gons__child.forked);
+}
+
+void
+gons__tell_at_exit(void)
+{
 #ifdef __GLIBC__
 	(void)on_exit(tell_exit, NULL);
 #else
 	(void)atexit(tell_exit);
 #endif
-	cov[0] = what->fd[GONS__FD_COVERAGE];
-	cov[1] = what->fd[GONS__FD_PROFILE];
-	if (cov[0] != -1 || cov[1] != -1)
-		gons__cov_child(cov, gons__child.forked);
 }
 
 /* The kernel named the process after the descriptor that was executed. */

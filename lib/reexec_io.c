@@ -119,7 +119,10 @@ gons__open_socket(int type, int *ours, int *theirs)
 	*theirs = gons__high(fd[1]);
 	if (*ours == -1 || *theirs == -1)
 		return EMFILE;
-	return fcntl(*ours, F_SETFL, O_NONBLOCK) == -1 ? errno : 0;
+	/* messages are received with MSG_DONTWAIT */
+	return type == SOCK_STREAM && fcntl(*ours, F_SETFL, O_NONBLOCK) == -1
+		   ? errno
+		   : 0;
 }
 
 int

@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -35,10 +36,14 @@
 #endif
 #define GET_INFO(size) _IOC(_IOC_READ | _IOC_WRITE, 0xff, 11, size)
 
-#define HANDOVER_TIME 5000 /* ms for a prepared process to take a request */
+#define HANDOVER_TIME 2000 /* ms for a prepared process to take a request */
 #define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
 #define BLOCK_MAX 16384 /* bytes of a request, more go into memory */
+#define REHEARSE_STACK 8192 /* bytes of the stack that most actions need */
+#define ROW 2 /* ms between children that ended one after the other */
 #define LINGER 1 /* ms before the next spare is made, if nothing presses */
+#define STATUS_MAX 8191 /* bytes of /proc/thread-self/status */
+#define PROC_MAGIC 0x9fa0
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
 
 enum { /* what the host gets of a spare child, and what that has */
@@ -46,7 +51,8 @@ enum { /* what the host gets of a spare child, and what that has */
 	SPARE_CONTROL,
 	SPARE_OUT,
 	SPARE_ERR,
-	NSPARE
+	SPARE_IN = SPARE_PIDFD, /* for the child: nothing to read */
+	NSPARE = SPARE_ERR + 1
 };
 
 struct hatch { /* what a prepared process has to look after */
@@ -54,6 +60,8 @@ struct hatch { /* what a prepared process has to look after */
 	int target; /* how many spares to have: none before the host asks */
 	int unread; /* what one adds to the socket's unread bytes */
 	int reaping; /* the kernel does it, and tells the host */
+	int64_t last; /* when one ended */
+	int *status; /* where a child will leave that of its action */
 	size_t n; /* children whose end this process has to tell */
 	struct hatched {
 		pid_t pid;
@@ -80,8 +88,10 @@ static int hatch_spares(const struct hatch *hatch);
 static int hatch_wanted(struct hatch *hatch);
 static int hatch_spare(struct hatch *hatch);
 static void hatch_add(struct hatch *hatch, pid_t pid, int *control);
-static void hatch_reap(struct hatch *hatch);
+static int hatch_reap(struct hatch *hatch);
 static void spare_wait(const struct hatch *hatch, const int *theirs);
+static void rehearse(int *status);
+static void nothing(void);
 static int spare_take(void);
 static int block_map(int fd, char **block, size_t *len);
 static int spare_fds(int *fds, int *number, size_t n);
@@ -103,6 +113,11 @@ static void drain(int *fd);
 static void prepared_end(void);
 static void prepared_forget(void);
 static int standing_of(struct buffer *standing);
+static int standing_add(struct buffer *standing, const void *what, size_t len);
+static int standing_proc(struct buffer *standing);
+static int standing_lines(struct buffer *standing, const char *text,
+    const char *first, const char *end);
+static int standing_calls(struct buffer *standing);
 static void standing_caps(
     const unsigned *caps, unsigned char *bounding, unsigned char *ambient);
 static void standing_ns(char ns[GONS_NTYPES][32]);
@@ -115,7 +130,7 @@ static void standing_ns(char ns[GONS_NTYPES][32]);
  * one alone.
  */
 void
-gons__prepared_process(const struct gons__action *what)
+gons__prepared_process(const struct gons__action *what, int *status)
 {
 	struct hatch hatch;
 	sigset_t all, old;
@@ -134,12 +149,15 @@ gons__prepared_process(const struct gons__action *what)
 	    gons__high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
 	hatch.host = what->fd[GONS__FD_HOST];
 	hatch.socket = gons__child.control;
+	hatch.status = status;
 	gons__child.block = malloc(BLOCK_MAX + 1);
 	if (gons_status_error() != NULL || hatch.host == -1 || hatch.me == -1 ||
 	    hatch.signals == -1 || gons__child.block == NULL) {
 		gons__tell(MSG_FORK, ENOSYS, NULL);
 		_exit(EXIT_FAILURE);
 	}
+	gons__tell_at_exit();
+	rehearse(status);
 	(void)gons__send_fds(hatch.socket, MSG_PREPARED, 0, &hatch.me, 1);
 	prepared_loop(&hatch);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
@@ -147,14 +165,14 @@ gons__prepared_process(const struct gons__action *what)
 
 /*
  * To make a spare takes about as long as an action that does little, so who
- * waits for the end of that comes first, unless the host has none.  Returns
- * in each spare that has taken a request.
+ * waits for the end of that comes first, unless the host has none or runs one
+ * action after the other.  Returns in each spare that has taken a request.
  */
 static void
 prepared_loop(struct hatch *hatch)
 {
 	struct pollfd p[3];
-	int failed = 0, n, wanted;
+	int failed = 0, n, pressing, wanted;
 
 	p[0].fd = hatch->signals;
 	p[1].fd = hatch->host;
@@ -169,9 +187,12 @@ prepared_loop(struct hatch *hatch)
 		if (p[1].revents != 0)
 			_exit(EXIT_SUCCESS);
 		wanted = p[2].revents != 0 && hatch_wanted(hatch);
-		if (p[0].revents != 0)
-			hatch_reap(hatch);
+		pressing = wanted || n == 0;
+		if (p[0].revents != 0 && hatch_reap(hatch))
+			pressing = 1;
 		failed = 0;
+		if (!pressing)
+			continue;
 		while (hatch_spares(hatch) < hatch->target && failed == 0)
 			if ((failed = hatch_spare(hatch)) == -1)
 				return;
@@ -236,6 +257,11 @@ hatch_spare(struct hatch *hatch)
 		errnum = gons__open_pipe(&ours[SPARE_OUT], &theirs[SPARE_OUT]);
 	if (errnum == 0)
 		errnum = gons__open_pipe(&ours[SPARE_ERR], &theirs[SPARE_ERR]);
+	if (errnum == 0 && (theirs[SPARE_IN] = gons__memory_fd(
+				"gons-param", MFD_NOEXEC_SEAL)) == -1)
+		errnum = errno;
+	if (errnum == 0)
+		errnum = gons__seal(theirs[SPARE_IN]);
 	if (errnum == 0 && (pid = fork()) == -1)
 		errnum = errno;
 	if (pid == 0) {
@@ -276,10 +302,12 @@ hatch_add(struct hatch *hatch, pid_t pid, int *control)
 
 /*
  * Nothing is told to who finds his request unread when the socket is closed.
+ * Returns whether another has ended just before.
  */
-static void
+static int
 hatch_reap(struct hatch *hatch)
 {
+	int64_t last = hatch->last;
 	struct signalfd_siginfo info;
 	struct message message;
 	struct hatched *h;
@@ -306,6 +334,8 @@ hatch_reap(struct hatch *hatch)
 		(void)close(h->control);
 		*h = hatch->all[--hatch->n];
 	}
+	hatch->last = gons__now();
+	return hatch->last - last <= ROW;
 }
 
 /*
@@ -315,28 +345,25 @@ hatch_reap(struct hatch *hatch)
 static void
 spare_wait(const struct hatch *hatch, const int *theirs)
 {
+	static const int stdio[] = { SPARE_IN, SPARE_OUT, SPARE_ERR };
 	struct sigaction action;
 	struct launch launch;
 	struct pollfd p;
-	int errnum, stdio[3], i;
+	int errnum, i;
 
 	gons__die_with(hatch->me);
 	memset(&action, 0, sizeof(action));
 	action.sa_handler = SIG_DFL;
 	(void)sigaction(SIGCHLD, &action, NULL);
-	stdio[0] = gons__memory_fd("gons-param", MFD_NOEXEC_SEAL);
-	stdio[1] = theirs[SPARE_OUT];
-	stdio[2] = theirs[SPARE_ERR];
-	if (stdio[0] == -1 || gons__seal(stdio[0]) != 0)
-		_exit(EXIT_FAILURE);
-	for (i = 0; i < 3; i++)
-		if (dup2(stdio[i], i) == -1)
+	for (i = 0; i < 3; i++) /* a function that is bound already */
+		if (syscall(SYS_dup3, theirs[stdio[i]], i, 0) == -1)
 			_exit(EXIT_FAILURE);
 	gons__child.control = theirs[SPARE_CONTROL];
 	gons__child.forked = 1;
 	launch.fds = &gons__child.control;
 	launch.nfds = 1;
 	gons__child_close(&launch);
+	rehearse(hatch->status);
 	p.fd = gons__child.control;
 	p.events = POLLIN;
 	while (poll(&p, 1, -1) != 1)
@@ -348,6 +375,42 @@ spare_wait(const struct hatch *hatch, const int *theirs)
 		gons__tell(MSG_LOST, errnum, NULL);
 		_exit(EXIT_FAILURE);
 	}
+}
+
+/*
+ * In a copy of a process each page costs a fault when it is first used, and a
+ * function that is bound lazily a search.  The host would wait for that: what
+ * every request uses is used ahead, in the prepared process for what its copies
+ * inherit, and in each of them.
+ */
+static void
+rehearse(int *status)
+{
+	char action[] = "gons_reexec_action=0:,,,,,:-";
+	char *env[] = { action, NULL }, **old = environ;
+	volatile char *page, low[REHEARSE_STACK];
+	struct message message;
+	size_t i;
+
+	*status = EXIT_FAILURE;
+	for (i = 0; i < sizeof(low); i += CHUNK)
+		low[i] = '\0';
+	free(malloc(CHUNK / 2));
+	if (spare_env(gons__child.block, 0) == 0)
+		free(environ);
+	gons__status_again(env);
+	(void)gons__status_action();
+	environ = old;
+	(void)gons__receive(-1, &message, sizeof(message), NULL, 0);
+	(void)atexit(nothing);
+	page = (volatile char *)stdout;
+	low[0] = *page;
+	*page = low[0];
+}
+
+static void
+nothing(void)
+{
 }
 
 /*
@@ -856,22 +919,90 @@ prepared_forget(void)
 
 /*
  * What this thread may do and where it is, as far as the kernel lets a child
- * inherit it: ids, groups, capabilities, namespaces.
+ * inherit it: ids, groups, capabilities, namespaces.  From /proc most of it
+ * comes in one piece; without, each thing has to be asked for.
  */
 static int
 standing_of(struct buffer *standing)
 {
 	struct {
+		int securebits;
+		char ns[GONS_NTYPES][32];
+	} now_is;
+	int errnum;
+
+	memset(&now_is, 0, sizeof(now_is));
+	now_is.securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	standing_ns(now_is.ns);
+	errnum = standing_add(standing, &now_is, sizeof(now_is));
+	if (errnum == 0 && (errnum = standing_proc(standing)) == ENOENT)
+		errnum = standing_calls(standing);
+	return errnum;
+}
+
+static int
+standing_add(struct buffer *standing, const void *what, size_t len)
+{
+	char *data;
+
+	if ((data = realloc(standing->data, standing->len + len)) == NULL)
+		return ENOMEM;
+	memcpy(data + standing->len, what, len);
+	standing->data = data;
+	standing->len += len;
+	return 0;
+}
+
+/* ENOENT: it is not to be had, or too long. */
+static int
+standing_proc(struct buffer *standing)
+{
+	char text[STATUS_MAX + 1];
+	struct statfs fs;
+	ssize_t n = -1;
+	int errnum, fd;
+
+	fd = open("/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
+	if (fd != -1 && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_MAGIC)
+		n = read(fd, text, STATUS_MAX);
+	gons__close_fd(&fd);
+	if (n < 1)
+		return ENOENT;
+	text[n] = '\0';
+	errnum = standing_lines(standing, text, "\nUid:", "\nFDSize:");
+	if (errnum == 0)
+		errnum =
+		    standing_lines(standing, text, "\nGroups:", "\nNStgid:");
+	if (errnum == 0)
+		errnum = standing_lines(
+		    standing, text, "\nCapInh:", "\nNoNewPrivs:");
+	return errnum;
+}
+
+/* From the one to before the other. */
+static int
+standing_lines(struct buffer *standing, const char *text, const char *first,
+    const char *end)
+{
+	if ((first = strstr(text, first)) == NULL ||
+	    (end = strstr(first, end)) == NULL)
+		return ENOENT;
+	return standing_add(standing, first, (size_t)(end - first));
+}
+
+static int
+standing_calls(struct buffer *standing)
+{
+	struct {
 		uid_t uid[3];
 		gid_t gid[3];
 		unsigned caps[6]; /* effective, permitted, inheritable; again */
-		int securebits;
 		int groups;
 		unsigned char bounding[CAPS_MAX], ambient[CAPS_MAX];
-		char ns[GONS_NTYPES][32];
 	} now_is;
 	unsigned head[2] = { 0x20080522, 0 };
-	size_t len;
+	gid_t *groups;
+	int errnum;
 
 	memset(&now_is, 0, sizeof(now_is));
 	if (getresuid(&now_is.uid[0], &now_is.uid[1], &now_is.uid[2]) == -1 ||
@@ -879,20 +1010,19 @@ standing_of(struct buffer *standing)
 	    syscall(SYS_capget, head, now_is.caps) == -1 ||
 	    (now_is.groups = getgroups(0, NULL)) == -1)
 		return errno;
-	now_is.securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
 	standing_caps(now_is.caps, now_is.bounding, now_is.ambient);
-	standing_ns(now_is.ns);
-	len = sizeof(now_is) + (size_t)now_is.groups * sizeof(gid_t);
-	if ((standing->data = malloc(len)) == NULL)
+	errnum = standing_add(standing, &now_is, sizeof(now_is));
+	if (errnum != 0 || now_is.groups == 0)
+		return errnum;
+	if ((groups = calloc((size_t)now_is.groups, sizeof(*groups))) == NULL)
 		return ENOMEM;
-	memcpy(standing->data, &now_is, sizeof(now_is));
-	standing->len = len;
-	if (now_is.groups > 0 &&
-	    getgroups(now_is.groups,
-		(gid_t *)(void *)(standing->data + sizeof(now_is))) !=
-		now_is.groups)
-		return errno;
-	return 0;
+	if (getgroups(now_is.groups, groups) != now_is.groups)
+		errnum = errno;
+	else
+		errnum = standing_add(
+		    standing, groups, (size_t)now_is.groups * sizeof(*groups));
+	free(groups);
+	return errnum;
 }
 
 /* What is ambient is inheritable, too. */

@@ -29,8 +29,10 @@
 #define SUPERVISOR_TIME 10000 /* ms for a supervisor to end its action */
 #define READS 64 /* of one descriptor in one step */
 
-static void work(
-    struct gons_reexec *req, const struct epoll_event *event, int n);
+static int advance(struct gons_reexec *req, int block);
+static unsigned events(const struct gons_reexec *req);
+static unsigned await(const struct gons_reexec *req);
+static void work(struct gons_reexec *req, unsigned ready);
 static void read_out(struct gons_reexec *req);
 static int read_piece(struct gons_reexec *req);
 static int read_head(struct gons_reexec *req);
@@ -42,7 +44,6 @@ static void read_err(struct gons_reexec *req);
 static void read_control(struct gons_reexec *req);
 static void heed(
     struct gons_reexec *req, const struct message *message, size_t n);
-static int is_gone(const struct gons_reexec *req);
 static void reap_prepared(struct gons_reexec *req, int gone);
 static int not_taken(struct gons_reexec *req);
 static void take_again(struct gons_reexec *req);
@@ -62,18 +63,17 @@ static int64_t sooner(int64_t a, int64_t b);
 /*
  * All that can fail happens before there is a child: once it runs, the lack of
  * a descriptor must not take away what its end depends on.  What a child says
- * of itself can wait until it is needed, and does not wake the parent; unless
- * it is prepared, for who it is comes that way.
+ * of itself can wait until it is needed, and does not wake the parent.
  */
 int
 gons__watch(struct gons_reexec *req)
 {
 	int i, errnum;
 
-	if (req->epoll == -1 &&
+	if (!req->waiting && req->epoll == -1 &&
 	    (req->epoll = gons__high(epoll_create1(EPOLL_CLOEXEC))) == -1)
 		return errno;
-	if (req->fd[SRC_TIMER] == -1 && !req->waiting) {
+	if (!req->waiting && req->fd[SRC_TIMER] == -1) {
 		req->fd[SRC_TIMER] = gons__high(timerfd_create(
 		    CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 		if (req->fd[SRC_TIMER] == -1)
@@ -82,8 +82,7 @@ gons__watch(struct gons_reexec *req)
 			return errnum;
 	}
 	for (i = 0; i < NSRCS; i++)
-		if (req->fd[i] != -1 && i != SRC_TIMER &&
-		    (i != SRC_CONTROL || gons__is_prepared(req)) &&
+		if (req->fd[i] != -1 && i != SRC_TIMER && i != SRC_CONTROL &&
 		    (errnum = gons__watch_fd(req, (enum source)i)) != 0)
 			return errnum;
 	if (req->timeout != -1 && !req->again)
@@ -96,6 +95,9 @@ gons__watch_fd(struct gons_reexec *req, enum source source)
 {
 	struct epoll_event event;
 
+	req->watched |= 1u << source;
+	if (req->epoll == -1)
+		return 0;
 	memset(&event, 0, sizeof(event));
 	event.events = EPOLLIN;
 	event.data.u32 = source;
@@ -114,35 +116,28 @@ gons_reexec_fd(const struct gons_reexec *req)
 int
 gons_reexec_wait(struct gons_reexec *req)
 {
-	struct pollfd p;
-	int64_t at;
-	int ms, r;
+	int r;
 
-	while ((r = gons_reexec_step(req)) == 0) {
-		p.fd = req->epoll;
-		p.events = POLLIN;
-		ms = -1;
-		if ((at = next_time(req)) != -1)
-			ms = at <= gons__now() ? 0 : (int)(at - gons__now());
-		(void)poll(&p, 1, ms); /* the next step knows more */
-	}
+	while ((r = advance(req, 1)) == 0)
+		continue;
 	return r == 1 ? 0 : -1;
 }
 
 int
 gons_reexec_step(struct gons_reexec *req)
 {
-	struct epoll_event event[NSRCS];
-	int n;
+	return advance(req, 0);
+}
 
+static int
+advance(struct gons_reexec *req, int block)
+{
 	if (req->state == RUNNING && req->owner != gons__era()) {
 		errno = ECHILD;
 		return -1;
 	}
-	if (req->state == RUNNING) {
-		n = epoll_wait(req->epoll, event, NSRCS, 0);
-		work(req, event, n);
-	}
+	if (req->state == RUNNING)
+		work(req, block ? await(req) : events(req));
 	if (req->state == RUNNING)
 		return 0;
 	if (req->state == IDLE && req->failure == GONS_FAIL_NONE) {
@@ -153,6 +148,44 @@ gons_reexec_step(struct gons_reexec *req)
 		return 1;
 	errno = req->errnum;
 	return -1;
+}
+
+/* The sources that have something, as in watched. */
+static unsigned
+events(const struct gons_reexec *req)
+{
+	struct epoll_event event[NSRCS];
+	unsigned ready = 0;
+	int i, n;
+
+	n = epoll_wait(req->epoll, event, NSRCS, 0);
+	for (i = 0; i < n; i++)
+		ready |= 1u << event[i].data.u32;
+	return ready;
+}
+
+/* The same, when one has something or it is time to look at the clock. */
+static unsigned
+await(const struct gons_reexec *req)
+{
+	struct pollfd p[NSRCS];
+	unsigned ready = 0;
+	int64_t at = next_time(req);
+	int i, ms = -1;
+
+	for (i = 0; i < NSRCS; i++) {
+		p[i].fd = (req->watched & 1u << i) != 0 ? req->fd[i] : -1;
+		/* once it has ended POLLHUP, which tells that it is reaped */
+		p[i].events = i == SRC_PIDFD && req->exited ? 0 : POLLIN;
+		p[i].revents = 0;
+	}
+	if (at != -1)
+		ms = at <= gons__now() ? 0 : (int)(at - gons__now());
+	if (poll(p, NSRCS, ms) > 0)
+		for (i = 0; i < NSRCS; i++)
+			if (p[i].revents != 0)
+				ready |= 1u << i;
+	return ready;
 }
 
 int
@@ -175,21 +208,14 @@ gons_reexec_kill(struct gons_reexec *req)
  * has ended knows all that it said.
  */
 static void
-work(struct gons_reexec *req, const struct epoll_event *event, int n)
+work(struct gons_reexec *req, unsigned ready)
 {
 	uint64_t expirations;
-	unsigned ready = 0;
-	int i;
 
-	for (i = 0; i < n; i++)
-		ready |= 1u << event[i].data.u32;
 	if ((ready & 1u << SRC_TIMER) != 0 &&
 	    read(req->fd[SRC_TIMER], &expirations, sizeof(expirations)) != -1)
 		req->timer_at = -1;
 	if (gons__is_prepared(req)) {
-		read_control(req);
-		if (req->reaped && is_gone(req))
-			ready |= 1u << SRC_PIDFD;
 		reap_prepared(req, (ready & 1u << SRC_PIDFD) != 0);
 		if (!req->ended && not_taken(req))
 			take_again(req);
@@ -430,17 +456,6 @@ heed(struct gons_reexec *req, const struct message *message, size_t n)
 	}
 }
 
-/* Who says that it has ended may still be running. */
-static int
-is_gone(const struct gons_reexec *req)
-{
-	struct pollfd p;
-
-	p.fd = req->fd[SRC_PIDFD];
-	p.events = POLLIN;
-	return poll(&p, 1, 0) == 1;
-}
-
 /*
  * A prepared child's status is told by the kernel when the child has been
  * reaped, which may be an instant after its end, or by its parent.
@@ -453,6 +468,7 @@ reap_prepared(struct gons_reexec *req, int gone)
 
 	if (req->ended || (!gone && !req->exited))
 		return;
+	read_control(req);
 	if (req->kernel_tells)
 		known = gons__kernel_status(req, &status);
 	if (req->reaped) {
@@ -466,11 +482,13 @@ reap_prepared(struct gons_reexec *req, int gone)
 		    gons__now() + (req->told ? 2 * TICK : STOP_TIME);
 		memset(&event, 0, sizeof(event)); /* EPOLLHUP: reaped */
 		event.data.u32 = SRC_PIDFD;
-		if (!known && req->kernel_tells)
+		if (known || !req->kernel_tells)
+			unwatch(req, SRC_PIDFD);
+		else if (req->epoll != -1)
 			(void)epoll_ctl(req->epoll, EPOLL_CTL_MOD,
 			    req->fd[SRC_PIDFD], &event);
-		else
-			unwatch(req, SRC_PIDFD);
+		if (!known && !req->kernel_tells && req->fd[SRC_CONTROL] != -1)
+			(void)gons__watch_fd(req, SRC_CONTROL);
 	}
 	if (!known && gons__now() < req->taken_at &&
 	    (req->kernel_tells || req->fd[SRC_CONTROL] != -1))
@@ -636,8 +654,7 @@ gons__stop(struct gons_reexec *req, enum cause cause)
 	req->cause = cause;
 	if (req->ended || req->exited || req->killed)
 		return;
-	if (!gons__is_prepared(req))
-		read_control(req); /* is it supervised? */
+	read_control(req); /* is it supervised? */
 	if (cause == BY_GRACE && req->cov != NULL) {
 		(void)gons__send_signal(req, SIGTERM);
 		req->stop_at = gons__now() + STOP_TIME;
@@ -761,7 +778,8 @@ finish(struct gons_reexec *req)
 static void
 unwatch(struct gons_reexec *req, enum source source)
 {
-	if (req->fd[source] != -1)
+	req->watched &= ~(1u << source);
+	if (req->fd[source] != -1 && req->epoll != -1)
 		(void)epoll_ctl(
 		    req->epoll, EPOLL_CTL_DEL, req->fd[source], NULL);
 	gons__close_fd(&req->fd[source]);

@@ -8,6 +8,7 @@
  * one request leaves traces that the next must not see.
  */
 
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -129,6 +130,16 @@ hold(void)
 }
 
 static int
+ignores(void)
+{
+	struct sigaction action;
+
+	printf("%d", sigaction(SIGUSR1, NULL, &action) != 0 ||
+			 action.sa_handler != SIG_DFL);
+	return 0;
+}
+
+static int
 nested(void)
 {
 	int r = gons_reexec_prepare();
@@ -144,6 +155,7 @@ actions(void)
 	gons_reexec_register("spoil", spoil);
 	gons_reexec_register("parent", parent);
 	gons_reexec_register("hold", hold);
+	gons_reexec_register("ignores", ignores);
 	gons_reexec_register("nested", nested);
 	gons_reexec_check();
 }
@@ -604,6 +616,36 @@ CASE(uts, "the host goes to another namespace")
 	gives_up(change_uts);
 }
 
+CASE(descriptor_table, "what says nothing of privileges may change")
+{
+	pid_t pid = prepared_pid();
+
+	CHILD(dup2(STDIN_FILENO, 700) == 700);
+	CHILD(atoi(result("parent")) == pid);
+}
+
+CASE(no_proc, "all that can be known without /proc")
+{
+	pid_t pid;
+
+#ifdef __SANITIZE_ADDRESS__
+	atf_tc_skip("the sanitizer itself complains of a missing /proc");
+#endif
+	sandbox(CLONE_NEWNS);
+	CHILD(mount("none", "/proc", "tmpfs", 0, NULL) == 0);
+	CHILD(access("/proc/self", F_OK) == -1);
+	CHILD(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+	CHILD(strcmp(fresh("ignores"), "0") == 0);
+	pid = prepared_pid();
+	CHILD(atoi(result("parent")) == pid);
+	CHILD(strcmp(result("ignores"), "0") == 0);
+	give_up_bounding();
+	CHILD(atoi(result("parent")) != pid);
+	pid = prepared_pid();
+	give_up_caps();
+	CHILD(atoi(result("parent")) != pid);
+}
+
 ATF_TC(ids);
 ATF_TC_HEAD(ids, tc)
 {
@@ -665,6 +707,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, capabilities);
 	ATF_TP_ADD_TC(tp, securebits);
 	ATF_TP_ADD_TC(tp, uts);
+	ATF_TP_ADD_TC(tp, descriptor_table);
+	ATF_TP_ADD_TC(tp, no_proc);
 	ATF_TP_ADD_TC(tp, ids);
 	ATF_TP_ADD_TC(tp, groups);
 	return atf_no_error();
