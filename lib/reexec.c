@@ -28,6 +28,8 @@
 
 static struct action *actions;
 
+static void *room_for(size_t size);
+
 int
 gons_reexec_register(const char *name, int (*function)(void))
 {
@@ -47,7 +49,7 @@ gons_reexec_register(const char *name, int (*function)(void))
 		errno = EEXIST;
 		return -1;
 	}
-	if ((action = malloc(sizeof(*action) + len + 1)) == NULL)
+	if ((action = room_for(sizeof(*action) + len + 1)) == NULL)
 		return -1;
 	memcpy(action->name, name, len + 1);
 	action->function = function;
@@ -57,6 +59,23 @@ gons_reexec_register(const char *name, int (*function)(void))
 invalid:
 	errno = EINVAL;
 	return -1;
+}
+
+/*
+ * Memory that is never freed.  A child that needs no more than this is spared
+ * the first malloc(3), which takes longer than all else that is done here.
+ */
+static void *
+room_for(size_t size)
+{
+	static char room[512] __attribute__((aligned(sizeof(void *))));
+	static size_t used;
+
+	size = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+	if (size > sizeof(room) - used)
+		return malloc(size);
+	used += size;
+	return room + used - size;
 }
 
 const struct action *

@@ -244,10 +244,7 @@ gons__tell(int kind, int value, const struct gons_error *error)
 		message.error = *error;
 		len = sizeof(message);
 	}
-	while (send(gons__child.control, &message, len,
-		   MSG_NOSIGNAL | MSG_DONTWAIT) == -1 &&
-	       errno == EINTR)
-		continue;
+	(void)gons__send_block(gons__child.control, &message, len, NULL, 0);
 }
 
 /*

@@ -4,7 +4,8 @@
  * Copyright (c) 2026 The libgons developers
  *
  * What the benchmarks share: contenders that take turns, so that whatever
- * else the machine does slows them alike, and a table of their medians.
+ * else the machine does slows them alike, and a table of their medians.  A
+ * ratio is the median of the ratios of all rounds.
  */
 
 #ifndef BENCH_H
@@ -14,15 +15,19 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define ROUNDS_MAX 4000
+#define ROUNDS_MAX 1000
+#define ROUNDS_MIN 2
 
 struct contender {
 	const char *name;
 	int (*once)(void *); /* 0: it went well */
 	void *arg;
-	const char *goal; /* NULL: none */
-	int times; /* in a row; the time of one is taken */
-	double us[ROUNDS_MAX];
+	int base; /* which one it is compared with */
+	double goal; /* the ratio is to be no more; 0: any */
+	int times; /* in a row */
+	int runs; /* in one time */
+	double us[ROUNDS_MAX]; /* of one run */
+	double median, ratio;
 };
 
 static double
@@ -57,50 +62,77 @@ bench_rest(long us)
 	(void)nanosleep(&t, NULL);
 }
 
-/* Each in turn, again and again; between two there is time to settle. */
-static void
-bench_take_turns(struct contender *c, int n, int rounds, long rest)
+/* The time of one run. */
+static double
+bench_turn(struct contender *c)
 {
-	int i, k, r, times;
-	double at;
+	int k, runs = c->runs > 0 ? c->runs : 1;
+	int times = c->times > 0 ? c->times : 1;
+	double at = bench_clock();
 
-	if (rounds > ROUNDS_MAX)
-		rounds = ROUNDS_MAX;
-	for (r = -3; r < rounds; r++)
+	for (k = 0; k < times; k++)
+		if (c->once(c->arg) != 0) {
+			fprintf(stderr, "%s: failed\n", c->name);
+			exit(1);
+		}
+	return (bench_clock() - at) / times / runs;
+}
+
+/*
+ * Each in turn, again and again for so many seconds; between two there is
+ * time to settle.  The first round does not count.
+ */
+static void
+bench_take_turns(struct contender *c, int n, double seconds, long rest)
+{
+	static double ratio[ROUNDS_MAX];
+	double us, end = bench_clock() + seconds * 1e6;
+	int i, k, r;
+
+	for (r = -1; r < ROUNDS_MIN || (r < ROUNDS_MAX && bench_clock() < end);
+	     r++)
 		for (i = 0; i < n; i++) {
-			times = c[i].times > 0 ? c[i].times : 1;
 			if (rest > 0)
 				bench_rest(rest);
-			at = bench_clock();
-			for (k = 0; k < times; k++)
-				if (c[i].once(c[i].arg) != 0) {
-					fprintf(
-					    stderr, "%s: failed\n", c[i].name);
-					exit(1);
-				}
+			us = bench_turn(&c[i]);
 			if (r >= 0)
-				c[i].us[r] = (bench_clock() - at) / times;
+				c[i].us[r] = us;
 		}
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < r; k++)
+			ratio[k] = c[i].us[k] / c[c[i].base].us[k];
+		c[i].ratio = bench_median(ratio, r);
+	}
 	for (i = 0; i < n; i++)
-		c[i].us[0] = bench_median(c[i].us, rounds);
+		c[i].median = bench_median(c[i].us, r);
 }
 
 static void
 bench_title(const char *title, const char *than)
 {
-	printf("\n%-48s %10s %8s  %s\n", title, "median us", than, "goal");
+	printf("\n%-50s %10s %8s  %s\n", title, "median us", than, "goal");
 }
 
-/* After bench_take_turns(); ratios to the contender base. */
 static void
-bench_print(const struct contender *c, int n, int base)
+bench_goal(double value, double goal)
+{
+	printf("  <= %.2f: %s\n", goal, value <= goal ? "holds" : "MISSED");
+}
+
+/* After bench_take_turns(). */
+static void
+bench_print(const struct contender *c, int n)
 {
 	int i;
 
-	for (i = 0; i < n; i++)
-		printf("  %-46s %10.1f %8.2f  %s\n", c[i].name, c[i].us[0],
-		    c[i].us[0] / c[base].us[0],
-		    c[i].goal != NULL ? c[i].goal : "");
+	for (i = 0; i < n; i++) {
+		printf(
+		    "  %-48s %10.1f %8.2f", c[i].name, c[i].median, c[i].ratio);
+		if (c[i].goal > 0)
+			bench_goal(c[i].ratio, c[i].goal);
+		else
+			printf("\n");
+	}
 	fflush(stdout);
 }
 

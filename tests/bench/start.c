@@ -3,7 +3,7 @@
  *
  * Copyright (c) 2026 The libgons developers
  *
- * Starts the programs that start_bench.sh has built, in turns.
+ * Starts the programs that bench_start.sh has built, in turns.
  */
 
 #include <sys/wait.h>
@@ -15,7 +15,8 @@
 
 #include "bench.h"
 
-#define ROUNDS 100
+#define PROGRAMS 6
+#define SECONDS 8 /* for each group */
 
 /* a mount namespace with mount points below it is like any other here */
 static const char *const types[] = { "uts", "ipc", "net", "cgroup", "pid",
@@ -71,51 +72,65 @@ program(struct program *p, const char *dir, const char *name, int n)
 	}
 }
 
+/* Those that there are and that work; returns how many of them. */
+static int
+programs(struct contender *c, struct program *p, const char *dir, int n)
+{
+	static const char *const names[] = { "plain", "hand", "with",
+		"hand-shared", "with-shared", "nsenter" };
+	int i;
+
+	for (i = 0; i < PROGRAMS; i++) {
+		program(&p[i], dir, names[i], n);
+		if (start(&p[i]) != 0) {
+			printf(
+			    "\nleft out with %d namespaces: %s\n", n, names[i]);
+			break;
+		}
+		c[i].arg = &p[i];
+	}
+	return i;
+}
+
 int
 main(int argc, char *argv[])
 {
-	static const char *const names[] = { "plain", "hand", "with",
-		"nsenter" };
+	static struct contender c[PROGRAMS] = {
+		{ .name = "the program without the library" },
+		{ .name = "with a constructor written by hand" },
+		{ .name = "with libgons.a", .goal = 1.05 },
+		{ .name = "with such a constructor in a shared library" },
+		{ .name = "with libgons.so, / the one before" },
+		{ .name = "nsenter(1) and the program" },
+	};
 	static const int counts[] = { 0, 1, 3, 7 };
-	static struct contender c[4];
-	struct program p[4];
+	struct program p[PROGRAMS];
 	char title[80];
-	int i, j, n;
+	int i, k, n;
 
 	if (argc != 2)
 		errx(1, "usage: start directory");
+	for (k = 0; k < PROGRAMS; k++) {
+		c[k].once = start;
+		c[k].base = k == 4 ? 3 : 1;
+	}
 	for (i = 0; i < 4; i++) {
-		for (j = n = 0; j < 4; j++) {
-			program(&p[j], argv[1], names[j], counts[i]);
-			c[j].once = start;
-			c[j].arg = &p[j];
-			c[j].goal = NULL;
-			if (start(&p[j]) != 0)
-				break;
-			n++;
-		}
-		c[0].name = "the program without the library";
-		c[1].name = "with a constructor written by hand";
-		c[2].name = "with libgons";
-		c[3].name = "nsenter(1) and the program";
+		if ((n = programs(c, p, argv[1], counts[i])) < 3)
+			continue;
+		c[2].goal = counts[i] == 3 ? 1.05 : 0;
+		bench_take_turns(c, n, SECONDS, 0);
 		(void)snprintf(title, sizeof(title), "start-up, %d namespace%s",
 		    counts[i], counts[i] == 1 ? "" : "s");
-		if (n < 3) {
-			printf(
-			    "\n%s: left out: %s fails here\n", title, names[n]);
-			continue;
-		}
-		if (counts[i] == 3) {
-			c[2].goal = "<= 1.05; <= 0.6 x nsenter";
-		}
-		bench_take_turns(c, n, ROUNDS, 0);
 		bench_title(title, "/ hand");
-		bench_print(c, n, 1);
-		if (n < 4)
-			printf("  nsenter(1): not installed, or fails\n");
+		bench_print(c, n);
+		if (n < PROGRAMS)
+			continue;
+		printf("  %-48s %10s %8.2f", "libgons.a / nsenter(1)", "",
+		    c[2].ratio / c[5].ratio);
+		if (counts[i] == 3)
+			bench_goal(c[2].ratio / c[5].ratio, 0.60);
 		else
-			printf("  libgons / nsenter: %.2f\n",
-			    c[2].us[0] / c[3].us[0]);
+			printf("\n");
 	}
 	return 0;
 }

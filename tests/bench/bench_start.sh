@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Start-up in 0, 1, 3 and 7 namespaces, those this process is in: a program
-# with the library, the same with a constructor written by hand, nsenter(1)
-# before the same program without either, and that program alone.
+# with the library, the same with a constructor written by hand, both linked
+# statically and as shared libraries, nsenter(1) before the same program without
+# either, and that program alone.
 
 set -u
 : "${GONS_TEST_OBJ:?}" "${GONS_TEST_SRC:?}"
@@ -37,11 +38,19 @@ cat >"$dir/hand.c" <<-'END'
 	}
 	int main(void) { return 0; }
 END
+sed '/^int main/d' "$dir/hand.c" >"$dir/hand-shared.c"
 cc=${CC:-cc}
-$cc -O2 -o "$dir/plain" "$dir/plain.c" &&
+lib=$GONS_TEST_OBJ/lib
+cp "$lib/libgons.so.0" "$dir/" &&
+    $cc -O2 -o "$dir/plain" "$dir/plain.c" &&
     $cc -O2 -D_GNU_SOURCE -o "$dir/hand" "$dir/hand.c" &&
-    $cc -O2 -o "$dir/with" "$dir/plain.c" "$GONS_TEST_OBJ/lib/autostart.o" \
-    "$GONS_TEST_OBJ/lib/libgons.a" &&
+    $cc -O2 -o "$dir/with" "$dir/plain.c" "$lib/autostart.o" "$lib/libgons.a" &&
+    $cc -O2 -D_GNU_SOURCE -fPIC -shared -Wl,-z,now -Wl,-soname,libhand.so.0 \
+    -o "$dir/libhand.so.0" "$dir/hand-shared.c" &&
+    $cc -O2 -o "$dir/hand-shared" "$dir/plain.c" -Wl,--no-as-needed \
+    "$dir/libhand.so.0" -Wl,-rpath,"$dir" &&
+    $cc -O2 -o "$dir/with-shared" "$dir/plain.c" -Wl,--no-as-needed \
+    "$dir/libgons.so.0" -Wl,-rpath,"$dir" &&
     $cc -O2 -D_GNU_SOURCE -o "$dir/start" \
     "$GONS_TEST_SRC/tests/bench/start.c" || exit 1
 "$dir/start" "$dir"

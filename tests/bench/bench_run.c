@@ -22,7 +22,7 @@
 #include "bench.h"
 
 #define GIB ((size_t)1 << 30)
-#define ROUNDS 300
+#define SECONDS 10 /* for each group */
 #define ROW 20 /* runs in a row */
 #define REST 3000 /* us, in which a spare child is forked */
 
@@ -80,34 +80,37 @@ static unsigned fresh = 0, prepared = GONS_REEXEC_PREPARED;
 
 /* One after the other, and with time between them. */
 static void
-compare(const char *when, int rounds, int n)
+compare(const char *when, int n)
 {
-	static struct contender row[4], apart[4];
-	const struct contender c[4] = {
-		{ "posix_spawn of the same program", spawn, NULL, NULL, ROW,
-		    { 0 } },
-		{ "gons_reexec_run", run, &fresh, "<= 1.10", ROW, { 0 } },
-		{ "gons_reexec_run, prepared", run, &prepared, "<= 0.40", ROW,
-		    { 0 } },
-		{ "fork, _exit, wait", fork_wait, NULL, NULL, ROW, { 0 } },
+	static struct contender row[4] = {
+		{ .name = "posix_spawn of the same program", .once = spawn },
+		{ .name = "gons_reexec_run",
+		    .once = run,
+		    .arg = &fresh,
+		    .goal = 1.10 },
+		{ .name = "gons_reexec_run, prepared",
+		    .once = run,
+		    .arg = &prepared,
+		    .goal = 0.40 },
+		{ .name = "fork, _exit, waitpid", .once = fork_wait },
 	};
+	static struct contender apart[4];
 	char title[80];
 	int i;
 
-	memcpy(row, c, sizeof(row));
-	memcpy(apart, c, sizeof(apart));
+	memcpy(apart, row, sizeof(apart));
 	for (i = 0; i < 4; i++)
-		apart[i].times = 1;
+		row[i].times = ROW;
 	apart[2].name = "gons_reexec_run, prepared, a spare child ready";
-	apart[2].goal = "<= 0.30";
-	bench_take_turns(row, n, rounds / ROW * 2, REST);
+	apart[2].goal = 0.30;
+	bench_take_turns(row, n, SECONDS, REST);
 	(void)snprintf(title, sizeof(title), "%d in a row%s", ROW, when);
 	bench_title(title, "/ spawn");
-	bench_print(row, n, 0);
-	bench_take_turns(apart, n, rounds, REST);
+	bench_print(row, n);
+	bench_take_turns(apart, n, SECONDS, REST);
 	(void)snprintf(title, sizeof(title), "one at a time%s", when);
 	bench_title(title, "/ spawn");
-	bench_print(apart, n, 0);
+	bench_print(apart, n);
 }
 
 int
@@ -122,9 +125,7 @@ main(int argc, char *argv[])
 	gons_reexec_check();
 	if (gons_reexec_prepare() == -1)
 		err(1, "gons_reexec_prepare");
-	compare("", ROUNDS, 4);
-	if (argc > 1)
-		return 0;
+	compare("", 4);
 	ballast = mmap(NULL, GIB, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (ballast == MAP_FAILED)
@@ -132,6 +133,6 @@ main(int argc, char *argv[])
 	(void)madvise(ballast, GIB, MADV_NOHUGEPAGE);
 	memset(ballast, 1, GIB);
 	/* without fork(2), which copies its page tables each time */
-	compare(", the caller having 1 GiB", ROUNDS, 3);
+	compare(", the caller having 1 GiB", 3);
 	return 0;
 }
