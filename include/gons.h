@@ -103,7 +103,8 @@ enum gons_hint {
 	GONS_HINT_LIMIT, /* value: the limit in /proc/sys/user */
 	GONS_HINT_KERNEL, /* the kernel is too old for it */
 	GONS_HINT_PROC, /* no way to compare namespaces without /proc */
-	GONS_HINT_INIT /* the pid namespace's init process has ended */
+	GONS_HINT_INIT, /* the pid namespace's init process has ended */
+	GONS_HINT_INSPECT /* the target must not be inspected: ptrace(2) */
 };
 
 struct gons_error {

@@ -366,11 +366,13 @@ hint_text(struct gons__text *text, const struct gons_error *error)
 				   "types to join",
 		[GONS_HINT_INIT] = "the init process of the pid namespace has "
 				   "ended, or memory is short",
+		[GONS_HINT_INSPECT] =
+		    "the process must not be inspected by this one",
 	};
 	const char *name;
 	int hint = error->hint;
 
-	if (hint <= GONS_HINT_STRUCT || hint > GONS_HINT_INIT)
+	if (hint <= GONS_HINT_STRUCT || hint > GONS_HINT_INSPECT)
 		return;
 	gons__text_str(text, " (");
 	switch (hint) {

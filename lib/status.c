@@ -9,8 +9,8 @@
  * It has to run before the constructors of other libraries, since one of them
  * may start a thread, and a process with threads cannot enter a mount, user or
  * time namespace.  In a shared library that is a matter of -z initfirst, in a
- * static object of .preinit_array, both with glibc; with musl of a
- * constructor's priority.  Libc may not be initialised by then, see
+ * static object of .preinit_array, both with glibc; with musl of the first
+ * place in .init_array.  Libc may not be initialised by then, see
  * internal.h.
  */
 
@@ -37,8 +37,10 @@
 #endif
 #endif
 
-/* Before the program's own, one of which may call gons_reexec_check(). */
-#define CONSTRUCTOR __attribute__((constructor(101)))
+#ifdef __GLIBC__
+/* 0: there are several threads.  glibc before 2.32 does not tell. */
+extern char __libc_single_threaded __attribute__((weak));
+#endif
 
 /* Left behind in the place of the variables, see consume(). */
 #define MARK_KEY ((char *)1) /* AT_IGNORE */
@@ -59,6 +61,7 @@ static struct {
 static void startup(char **, int);
 static void startup_join(const struct gons_env *, int);
 static void startup_secure(char **);
+static int single_threaded(void);
 static int several_threads(const struct gons_env *);
 static void close_references(const struct gons_env *);
 static void close_reference(const struct gons_env *, int);
@@ -83,12 +86,12 @@ __attribute__((section(".preinit_array"),
 #endif
 
 /*
- * The first to run in a shared library, and the last resort elsewhere.  That
- * libc does not know the environment yet tells that nobody else has run; in
- * an executable of musl nobody else can have.
+ * The first to run in a shared library, and the last resort elsewhere: before
+ * the program's own, one of which may call gons_reexec_check(3).  That libc
+ * does not know the environment yet tells that nobody else has run.
  */
 #ifdef __GLIBC__
-CONSTRUCTOR static void
+__attribute__((constructor(101))) static void
 constructor(int argc, char **argv, char **envp)
 {
 	(void)argc;
@@ -96,15 +99,19 @@ constructor(int argc, char **argv, char **envp)
 	startup(envp, environ == NULL);
 }
 #else
-CONSTRUCTOR static void
+/*
+ * musl gives no arguments, and has its environment ready.  Sorted before any
+ * priority that others can ask for, it is the first in a static program; in
+ * any other program libraries have been there before.
+ */
+static void
 constructor(void)
 {
-#ifdef GONS_SHARED
-	startup(environ, 0);
-#else
-	startup(environ, 1);
-#endif
+	startup(environ, getauxval(AT_BASE) == 0);
 }
+
+__attribute__((section(".init_array.00000"),
+    used)) static void (*const volatile init_entry)(void) = constructor;
 #endif
 
 const char *
@@ -168,7 +175,7 @@ gons__status_again(char **envp)
 }
 
 /*
- * early: nobody can have started a thread before.
+ * early: hardly anybody can have started a thread before.
  */
 static void
 startup(char **envp, int early)
@@ -201,11 +208,12 @@ startup(char **envp, int early)
 	if (outcome.is_action)
 		action_private(&outcome.action);
 	startup_join(&env, early);
-	close_references(&env);
-	consume(envp, outcome.is_action);
+	/* Before descriptors are closed, of which one may be stderr. */
 	if (outcome.failed && env.onerror != NULL &&
 	    gons__streq(env.onerror, "exit"))
 		complain();
+	close_references(&env);
+	consume(envp, outcome.is_action);
 }
 
 static void
@@ -220,7 +228,7 @@ startup_join(const struct gons_env *env, int early)
 		outcome.failed = 1;
 		return;
 	}
-	if ((!early && several_threads(env)) ||
+	if ((!(early && single_threaded()) && several_threads(env)) ||
 	    gons__switch(
 		env, NULL, error, outcome.is_action, &outcome.joined) == -1)
 		outcome.failed = 1;
@@ -249,6 +257,20 @@ startup_secure(char **envp)
 		outcome.failed = 1;
 		return;
 	}
+}
+
+/*
+ * What is known without asking the kernel: another library that runs first, or
+ * another object's .preinit_array, may have started a thread after all.
+ */
+static int
+single_threaded(void)
+{
+#ifdef __GLIBC__
+	return &__libc_single_threaded == NULL || __libc_single_threaded != 0;
+#else
+	return 1;
+#endif
 }
 
 /*

@@ -89,6 +89,7 @@ static int target_check(struct job *, int);
 static int target_mask(struct job *, int, long, unsigned *);
 static int target_flags(unsigned);
 static int step_open(struct job *, unsigned);
+static int step_named(const struct job *, unsigned);
 static void step_close(struct job *, unsigned);
 static void guard_on(struct job *);
 static void guard_off(struct job *);
@@ -110,6 +111,7 @@ static int why_missing(int, long, int);
 static int proc_exists(long, const char *);
 static int fd_id(int, struct id *);
 static int same_as_own(int, int);
+static int is_process(int);
 static int file_system(int);
 static long pid_of(int);
 static void proc_path(char *, size_t, long, const char *, const char *);
@@ -347,18 +349,42 @@ step_open(struct job *job, unsigned i)
 {
 	int type = job->order->step[i].type;
 	const char *ref = job->env->path[type];
-	int errnum;
+	int errnum, free;
 
 	if (ref == NULL || job->fd[i] != -1)
 		return 0;
 	job->fd[i] = gons__fdref(ref);
-	if (job->fd[i] == -1)
+	if (job->fd[i] == -1) {
 		job->fd[i] = sys_open(ref);
+		if (job->fd[i] >= 0 && (free = step_named(job, i)) != -1) {
+			step_close(job, i);
+			return fail(job, GONS_STAGE_OPEN, EBADF, free,
+			    job->env->path[free]);
+		}
+	}
 	if (job->fd[i] >= 0)
 		return 0;
 	errnum = errno;
 	(void)fail(job, GONS_STAGE_OPEN, errnum, type, ref);
 	explain_open(job->error);
+	return -1;
+}
+
+/*
+ * A reference that was opened must not be taken for one that the caller names
+ * by number: who names it although it was free is mistaken.  Its type, or -1.
+ */
+static int
+step_named(const struct job *job, unsigned i)
+{
+	const char *ref;
+	int type;
+
+	for (type = 0; type < GONS_NTYPES; type++) {
+		ref = job->env->path[type];
+		if (ref != NULL && gons__fdref(ref) == job->fd[i])
+			return type;
+	}
 	return -1;
 }
 
@@ -435,11 +461,9 @@ target_open(struct job *job, int *fd, long *pid)
 static int
 target_check(struct job *job, int fd)
 {
-	int magic = file_system(fd);
-
-	if (magic == MAGIC_PIDFS || magic == MAGIC_ANON)
+	if (is_process(fd))
 		return 0;
-	if (magic == -1)
+	if (errno != 0)
 		return fail(job, GONS_STAGE_OPEN, errno, -1, job->env->target);
 	(void)fail(job, GONS_STAGE_OPEN, EINVAL, -1, job->env->target);
 	job->error->hint = GONS_HINT_NOTPIDFD;
@@ -547,7 +571,10 @@ explain_join(struct gons_error *error, int fd)
 		explain_invalid(error, fd);
 		break;
 	case EPERM:
-		explain_denied(error, fd, error->type, 1);
+		if (is_process(fd))
+			target_denied(error, fd, 0, GONS_BIT(error->type));
+		else
+			explain_denied(error, fd, error->type, 1);
 		break;
 	case EUSERS:
 		(void)too_many_threads(error);
@@ -680,8 +707,9 @@ explain_target(struct gons_error *error, int fd, long pid, unsigned mask)
 }
 
 /*
- * The kernel does not say which of the namespaces it refused.  Joining the
- * user namespace with them gives the privileges that are wanted in the own.
+ * The kernel does not say which of the namespaces it refused, or whether it
+ * was the process itself.  Joining the user namespace with them gives the
+ * privileges that are wanted in the own.
  */
 static void
 target_denied(struct gons_error *error, int pidfd, long pid, unsigned mask)
@@ -690,9 +718,13 @@ target_denied(struct gons_error *error, int pidfd, long pid, unsigned mask)
 
 	own = (mask & GONS_BIT(GONS_USER)) == 0;
 	for (type = 0; type < GONS_NTYPES; type++) {
-		if ((mask & GONS_BIT(type)) == 0 ||
-		    (fd = ns_of(pidfd, pid, type)) == -1)
+		if ((mask & GONS_BIT(type)) == 0)
 			continue;
+		if ((fd = ns_of(pidfd, pid, type)) == -1) {
+			if (errno == EACCES || errno == EPERM)
+				error->hint = GONS_HINT_INSPECT;
+			continue;
+		}
 		explain_denied(error, fd, type, own);
 		sys_close(fd);
 		if (error->hint != GONS_HINT_NONE)
@@ -897,7 +929,11 @@ ns_of(int pidfd, long pid, int type)
 static int
 why_missing(int pidfd, long pid, int type)
 {
-	if (!proc_exists(0, ""))
+	int fd = sys_open("/proc/self/ns"), magic = file_system(fd);
+
+	if (fd != -1)
+		sys_close(fd);
+	if (magic != MAGIC_PROC)
 		return ENOENT;
 	if (!proc_exists(0, gons_type_name(type)))
 		return EOPNOTSUPP;
@@ -1003,6 +1039,17 @@ fd_id(int fd, struct id *id)
 	id->major = st.dev_major;
 	id->minor = st.dev_minor;
 	return 0;
+}
+
+/* A pidfd, for all that its file system tells; if not, errno may be 0. */
+static int
+is_process(int fd)
+{
+	int magic;
+
+	errno = 0;
+	magic = file_system(fd);
+	return magic == MAGIC_PIDFS || magic == MAGIC_ANON;
 }
 
 /* What kind of file system a file is on, -1 if that cannot be known. */

@@ -82,6 +82,16 @@ raced()
 	atf_check -o match:"^$(grep mnt want | sed 's/[][]/\\&/g')\$" cat got
 }
 
+# too_late COMMAND...: h_report, started with a thread that was there before
+# start-up, has joined nothing: not even the network namespace, which the kernel
+# would allow to a thread alone.
+too_late()
+{
+	atf_check -o save:got "$target" -e net,user "$@"
+	atf_check -o match:'^status gons: cannot join .*has 2 threads\)$' \
+	    -o match:'^joined$' cat got
+}
+
 # make_in DIRECTORY ARGUMENT...: bmake in an empty environment; what it says
 # is in make.log.
 make_in()

@@ -489,7 +489,7 @@ ATF_TC_BODY(text_hostile, tc)
 
 	for (i = 0; i < n; i++)
 		for (j = 0; j < n; j++)
-			for (hint = -1; hint <= GONS_HINT_INIT + 2; hint++) {
+			for (hint = -1; hint <= GONS_HINT_INSPECT + 2; hint++) {
 				memset(
 				    &error, "\377\nA\0"[i % 4], sizeof(error));
 				error.stage = wild[i];
@@ -521,7 +521,7 @@ ATF_TC_BODY(text_random, tc)
 			u.bytes[i] = (unsigned char)(state >> 16);
 		}
 		u.error.stage = (int)(round % 6);
-		u.error.hint %= GONS_HINT_INIT + 2;
+		u.error.hint %= GONS_HINT_INSPECT + 2;
 		check_line(&u.error);
 	}
 }

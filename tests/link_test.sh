@@ -443,16 +443,18 @@ musl_body()
 {
 	foreign musl-gcc
 
-	# Threads before main, where that can be won.  Constructors of one
-	# priority run in the order of the link.
+	# Threads before main, where that can be won.
 	libs=$(pkg-config --cflags --libs gons)
+	thread=$helpers/h_thread.c
 	set -- musl-gcc -D_GNU_SOURCE -Wl,--no-as-needed
-	sed 's/constructor(101)/constructor(102)/' "$helpers/h_thread.c" \
-	    >thread.c
-	links "$@" -static -o app thread.c "$helpers/h_threaded.c" $libs
+	links "$@" -static -o app "$thread" "$helpers/h_threaded.c" $libs
 	raced ./app
-	links "$@" -shared -fPIC -o libthread.so thread.c
+	links "$@" -shared -fPIC -o libthread.so "$thread"
 	export LD_LIBRARY_PATH=".:$PWD/foreign/lib"
+	# Where it cannot, no thread is joined alone.
+	links "$@" -o report "$helpers/h_report.c" $(pkg-config --cflags gons) \
+	    -Wl,-Bstatic $libs -Wl,-Bdynamic -L. -lthread
+	too_late ./report
 	# Those that are named first are initialised first.
 	links "$@" -o app "$helpers/h_threaded.c" $libs -L. -lthread
 	raced ./app

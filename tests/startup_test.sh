@@ -105,6 +105,24 @@ race_preload_body()
 	raced env LD_PRELOAD=libthread.so ./plain
 }
 
+atf_test_case race_lost
+race_lost_head()
+{
+	atf_set descr "a library that is initialised before start-up"
+	atf_set require.progs gcc
+}
+race_lost_body()
+{
+	needs_abi gcc
+	needs_target
+	export LD_LIBRARY_PATH=".:$stage/lib"
+	links gcc -shared -fPIC -pthread -Wl,-z,initfirst -o libthread.so \
+	    "$helpers/h_thread.c"
+	links gcc $(pkg-config --cflags gons) -o app "$helpers/h_report.c" \
+	    "$stage/lib/libgons.a" -Wl,--no-as-needed -L. -lthread
+	too_late ./app
+}
+
 atf_test_case dlopen
 dlopen_head()
 {
@@ -281,6 +299,10 @@ onerror_body()
 		    env gons_onerror=exit gons_net=/no/such/ns ./app
 		atf_check -o inline:'gons: invalid gons_net reference "/no/such/ns": No such file or directory\n' \
 		    cat err
+		# Descriptors are closed afterwards: this one is stderr.
+		atf_check -s exit:1 -o empty \
+		    -e match:'^gons: cannot join gons_net .*"fd:2"' \
+		    env gons_onerror=exit gons_net=fd:2 ./app
 		# Nowhere to write to is no reason to go on.
 		atf_check -s exit:1 -o empty sh -c \
 		    'gons_onerror=exit gons_net=/no/such/ns ./app 2>&-'
@@ -297,7 +319,7 @@ atf_init_test_cases()
 			atf_add_test_case race_${cc}_$san
 		done
 	done
-	for tc in race_static race_preload dlopen copies sane \
+	for tc in race_static race_preload race_lost dlopen copies sane \
 	    children onerror; do
 		atf_add_test_case $tc
 	done
