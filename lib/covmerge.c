@@ -24,13 +24,23 @@
 #define ENTRY_MAX 1000000 /* entries of one tree */
 #define LOCK_GLUE_MS 5000 /* how long a collection waits for a file */
 
+struct entry {
+	char *name;
+	mode_t type;
+};
+
 /* A directory of one source. */
 struct tree {
 	int fd; /* -1: it has none */
-	size_t hits; /* entries found with those of the sources before */
+	int safe; /* nobody else can change it */
+	struct entry *entry; /* by name */
+	size_t n;
+	size_t room;
+	size_t at; /* the next one */
 };
 
 static int merge_tree(struct job *, struct tree[], struct dir *, unsigned);
+static void dir_done(struct job *, struct dir *);
 
 /* Takes the failure of the file at hand into the statistics. */
 static void
@@ -64,12 +74,17 @@ job_file(struct job *j, int error)
 static size_t
 job_enter(struct job *j, const char *name)
 {
-	size_t old = j->pathlen;
-	int len = snprintf(j->path + old, sizeof(j->path) - old, "/%s", name);
+	size_t old = j->pathlen, room = sizeof(j->path) - 1 - old;
+	size_t len = strlen(name);
 
-	j->pathlen = old + (size_t)len;
-	if (j->pathlen >= sizeof(j->path))
-		j->pathlen = sizeof(j->path) - 1;
+	if (room > 0) {
+		j->path[old] = '/';
+		if (len > --room)
+			len = room;
+		memcpy(j->path + old + 1, name, len);
+		j->pathlen = old + 1 + len;
+		j->path[j->pathlen] = '\0';
+	}
 	return old;
 }
 
@@ -146,218 +161,302 @@ tree_wants(struct job *j, const struct source *s)
 	return in.kind == KIND_GCDA || in.kind == KIND_COVER;
 }
 
-/* Merges the files of that name in source k and those behind it. */
-static void
-tree_file(
-    struct job *j, struct tree t[], size_t k, const char *name, struct dir *to)
+static int
+entry_compare(const void *va, const void *vb)
 {
-	struct source *s;
-	struct place dst;
-	struct stat st;
-	size_t n;
-	int error;
+	const struct entry *a = va, *b = vb;
 
-	if ((s = calloc(j->nsrc, sizeof(*s))) == NULL) {
-		job_fail(j, gons__cov_fault(j, ENOMEM, 0, -1));
-		return;
+	return strcmp(a->name, b->name);
+}
+
+/* Adds an entry to the list of a directory. */
+static int
+tree_add(struct job *j, struct tree *t, const struct dirent *e)
+{
+	struct entry *p;
+	struct stat st;
+	size_t room;
+
+	if (++j->entries > ENTRY_MAX)
+		return E2BIG;
+	if (t->n == t->room) {
+		room = 2 * t->room + 16;
+		if ((p = realloc(t->entry, room * sizeof(*p))) == NULL)
+			return ENOMEM;
+		t->entry = p;
+		t->room = room;
 	}
-	error = 0;
-	for (n = 0; k < j->nsrc && error == 0; k++) {
-		if (t[k].fd < 0)
+	p = &t->entry[t->n];
+	p->type = (mode_t)DTTOIF(e->d_type);
+	if (e->d_type == DT_UNKNOWN &&
+	    fstatat(t->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		p->type = st.st_mode & S_IFMT;
+	if ((p->name = strdup(e->d_name)) == NULL)
+		return ENOMEM;
+	t->n++;
+	return 0;
+}
+
+/*
+ * Lists a directory by name.  It is safe if nobody else can change it: what
+ * was a regular file when it was listed is one when it is opened.
+ */
+static int
+tree_list(struct job *j, struct tree *t)
+{
+	const struct dirent *e;
+	struct stat st;
+	DIR *d;
+	int copy, error = 0;
+
+	if ((copy = openat(t->fd, ".", OPEN_DIR)) < 0)
+		return errno;
+	if ((d = fdopendir(copy)) == NULL) {
+		gons__cov_close(&copy);
+		return ENOMEM;
+	}
+	t->safe = fstat(t->fd, &st) == 0 && (st.st_mode & 022) == 0 &&
+		  (st.st_uid == geteuid() || st.st_uid == 0);
+	while (error == 0 && (e = readdir(d)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			error = tree_add(j, t, e);
+	(void)closedir(d);
+	if (t->n > 1)
+		qsort(t->entry, t->n, sizeof(*t->entry), entry_compare);
+	return error;
+}
+
+static void
+tree_free(struct tree *t)
+{
+	size_t i;
+
+	gons__cov_close(&t->fd);
+	for (i = 0; i < t->n; i++)
+		free(t->entry[i].name);
+	free(t->entry);
+}
+
+/* The entry that is to be dealt with, if it is of that name; or NULL. */
+static const struct entry *
+tree_has(const struct tree *t, const char *name)
+{
+	if (t->at == t->n || strcmp(t->entry[t->at].name, name) != 0)
+		return NULL;
+	return &t->entry[t->at];
+}
+
+/* The first source that has the name which comes next; NULL: no more. */
+static const char *
+tree_next(struct job *j, const struct tree t[])
+{
+	const char *name = NULL, *other;
+	size_t k;
+
+	for (k = 0; k < j->nsrc; k++) {
+		if (t[k].at == t[k].n)
+			continue;
+		other = t[k].entry[t[k].at].name;
+		if (name == NULL || strcmp(other, name) < 0) {
+			name = other;
+			j->root = k;
+		}
+	}
+	return name;
+}
+
+/* Merges the files of that name. */
+static int
+tree_file(
+    struct job *j, const struct tree t[], const char *name, struct dir *to)
+{
+	const struct entry *e;
+	struct place dst = { to, name };
+	struct source *s;
+	size_t k, n = 0;
+	int error = 0;
+
+	if ((s = calloc(j->nsrc, sizeof(*s))) == NULL)
+		return gons__cov_fault(j, ENOMEM, 0, -1);
+	for (k = j->root; k < j->nsrc && error == 0; k++) {
+		if ((e = tree_has(&t[k], name)) == NULL)
 			continue;
 		s[n].dir = t[k].fd;
 		s[n].name = name;
 		s[n].root = k;
-		if (n++ == 0)
-			continue; /* its type is known */
-		if (fstatat(t[k].fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-			n--;
-			continue;
-		}
-		t[k].hits++;
-		if (!S_ISREG(st.st_mode)) {
+		s[n++].regular = t[k].safe;
+		if (!S_ISREG(e->type)) {
 			j->root = k;
-			error = S_ISLNK(st.st_mode) ? ELOOP : EINVAL;
+			error = S_ISLNK(e->type) ? ELOOP : EINVAL;
 			(void)gons__cov_fault(j, error, 0, -1);
 		}
 	}
 	if (tree_wants(j, &s[0])) {
-		dst.dir = to;
-		dst.name = name;
 		j->merged = j->skipped = 0;
 		if (error == 0)
 			error = merge_files(j, s, n, &dst);
 		job_file(j, error);
 	}
 	free(s);
+	return 0;
 }
 
-/* Opens the directory of that name in source k and in those behind it. */
+/* Opens the directories of that name. */
 static int
-tree_open(struct job *j, struct tree t[], size_t k, const char *name,
-    struct tree sub[])
+tree_open(
+    struct job *j, const struct tree t[], const char *name, struct tree sub[])
 {
+	const struct entry *e;
 	struct stat st;
-	size_t i;
+	size_t k;
+	int error = 0;
 
-	for (i = 0; i < j->nsrc; i++) {
-		sub[i].fd = -1;
-		if (i < k || t[i].fd < 0)
+	for (k = 0; k < j->nsrc; k++) {
+		sub[k].fd = -1;
+		if (error != 0 || (e = tree_has(&t[k], name)) == NULL ||
+		    (!S_ISDIR(e->type) && k != j->root))
 			continue;
-		sub[i].fd = openat(t[i].fd, name, OPEN_DIR);
-		if (sub[i].fd < 0 && i == k)
-			return gons__cov_fault(j, errno, 0, -1);
-		t[i].hits += i > k && sub[i].fd >= 0;
-		if (sub[i].fd >= 0 && !j->take && fstat(sub[i].fd, &st) == 0 &&
-		    st.st_dev == j->top.st_dev && st.st_ino == j->top.st_ino)
-			gons__cov_close(
-			    &sub[i].fd); /* the destination is in here */
+		sub[k].fd = openat(t[k].fd, name, OPEN_DIR);
+		if (sub[k].fd < 0) {
+			j->root = k;
+			error = gons__cov_fault(j, errno, 0, -1);
+		} else if (!j->take && fstat(sub[k].fd, &st) == 0 &&
+			   st.st_dev == j->top.st_dev &&
+			   st.st_ino == j->top.st_ino)
+			gons__cov_close(&sub[k].fd); /* the destination */
 	}
-	return 0;
+	return error;
 }
 
 /* A directory; below the strip level it is one to the destination, too. */
 static int
-tree_dir(struct job *j, struct tree t[], size_t k, const char *name,
-    struct dir *to, unsigned depth)
+tree_dir(struct job *j, const struct tree t[], const char *name, struct dir *to,
+    unsigned depth)
 {
-	struct dir next;
+	struct dir next = { to, name, -1, 0, 0, "" };
 	struct tree *sub;
+	size_t k;
 	int error;
 
 	if (depth >= DEPTH_MAX)
 		return gons__cov_fault(j, ENAMETOOLONG, 0, -1);
 	if ((sub = calloc(j->nsrc, sizeof(*sub))) == NULL)
 		return gons__cov_fault(j, ENOMEM, 0, -1);
-	next.up = to;
-	next.name = name;
-	next.fd = -1;
-	if ((error = tree_open(j, t, k, name, sub)) == 0)
+	if ((error = tree_open(j, t, name, sub)) == 0)
 		error = merge_tree(
 		    j, sub, depth < j->strip ? to : &next, depth + 1);
-	gons__cov_close(&next.fd);
+	for (k = 0; k < j->nsrc; k++)
+		tree_free(&sub[k]);
 	free(sub);
+	dir_done(j, &next);
 	return error;
 }
 
 static void
-tree_entry(struct job *j, struct tree t[], size_t k, const struct dirent *e,
+tree_entry(struct job *j, const struct tree t[], const char *name,
     struct dir *to, unsigned depth)
 {
-	struct stat st;
-	mode_t mode = (mode_t)DTTOIF(e->d_type);
-	int error;
+	size_t root = j->root;
+	mode_t type = tree_has(&t[root], name)->type;
+	int error = 0;
 
-	if (e->d_type == DT_UNKNOWN &&
-	    fstatat(t[k].fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		mode = st.st_mode & S_IFMT;
-	j->root = k;
-	error = 0;
-	if (mode == S_IFDIR)
-		error = tree_dir(j, t, k, e->d_name, to, depth);
-	else if (mode == S_IFREG)
-		tree_file(j, t, k, e->d_name, to);
-	else if (ends_with(e->d_name, ".gcda"))
+	if (S_ISDIR(type))
+		error = tree_dir(j, t, name, to, depth);
+	else if (S_ISREG(type))
+		error = tree_file(j, t, name, to);
+	else if (ends_with(name, ".gcda"))
 		error =
-		    gons__cov_fault(j, mode == S_IFLNK ? ELOOP : EINVAL, 0, -1);
+		    gons__cov_fault(j, S_ISLNK(type) ? ELOOP : EINVAL, 0, -1);
 	if (error != 0)
 		job_fail(j, error);
 	if (j->take)
 		(void)unlinkat(
-		    t[k].fd, e->d_name, mode == S_IFDIR ? AT_REMOVEDIR : 0);
-}
-
-/* Was the entry dealt with when one of the sources before k was walked? */
-static int
-tree_seen(struct tree t[], size_t k, const char *name)
-{
-	struct stat st;
-	size_t i;
-
-	for (i = 0; i < k; i++)
-		if (t[i].fd >= 0 &&
-		    fstatat(t[i].fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			return 1;
-	return 0;
-}
-
-/* The next entry but . and .. */
-static const struct dirent *
-tree_next(DIR *d)
-{
-	const struct dirent *e;
-
-	do
-		e = readdir(d);
-	while (e != NULL &&
-	       (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
-	return e;
-}
-
-/* Has all of it been dealt with, together with the sources before? */
-static int
-tree_done(DIR *d, const struct tree *t)
-{
-	size_t n;
-
-	for (n = 0; n <= t->hits && tree_next(d) != NULL; n++)
-		;
-	rewinddir(d);
-	return n == t->hits;
-}
-
-/* Walks the directory of source k, and with it those behind. */
-static int
-tree_walk(
-    struct job *j, struct tree t[], size_t k, struct dir *to, unsigned depth)
-{
-	const struct dirent *e;
-	size_t old;
-	DIR *d;
-	int copy, error;
-
-	j->root = k;
-	if ((copy = openat(t[k].fd, ".", OPEN_DIR)) < 0)
-		return gons__cov_fault(j, errno, 0, -1);
-	if ((d = fdopendir(copy)) == NULL) {
-		gons__cov_close(&copy);
-		return gons__cov_fault(j, ENOMEM, 0, -1);
-	}
-	error = 0;
-	if (k > 0 && tree_done(d, &t[k])) {
-		(void)closedir(d);
-		return 0;
-	}
-	while (error == 0 && (e = tree_next(d)) != NULL) {
-		if (++j->entries > ENTRY_MAX)
-			error = gons__cov_fault(j, E2BIG, 0, -1);
-		else if (k == 0 || !tree_seen(t, k, e->d_name)) {
-			old = job_enter(j, e->d_name);
-			tree_entry(j, t, k, e, to, depth);
-			job_leave(j, old);
-		}
-	}
-	(void)closedir(d);
-	return error;
+		    t[root].fd, name, S_ISDIR(type) ? AT_REMOVEDIR : 0);
 }
 
 /*
- * Merges one directory of all sources, -1 where there is none, and closes the
- * descriptors.  What all sources have of one file is added up before it goes
- * to the destination: of each file all or nothing is merged.
+ * Merges one directory of all sources, -1 where there is none.  What all
+ * sources have of one file is added up before it goes to the destination: of
+ * each file all or nothing is merged.
  */
 static int
 merge_tree(struct job *j, struct tree t[], struct dir *to, unsigned depth)
 {
-	size_t k;
+	const char *name;
+	size_t k, old;
+	int error;
+
+	for (k = 0; k < j->nsrc; k++) {
+		j->root = k;
+		if (t[k].fd >= 0 && (error = tree_list(j, &t[k])) != 0)
+			return gons__cov_fault(j, error, 0, -1);
+	}
+	while ((name = tree_next(j, t)) != NULL) {
+		old = job_enter(j, name);
+		tree_entry(j, t, name, to, depth);
+		job_leave(j, old);
+		for (k = j->nsrc; k-- > 0;)
+			if (tree_has(&t[k], name) != NULL)
+				t[k].at++;
+	}
+	return 0;
+}
+
+/* Merges the tree of that name in a directory, as the only source, and ends. */
+static void
+take_tree(struct job *j, int dir, const char *name, struct dir *to)
+{
+	struct tree t;
+
+	memset(&t, 0, sizeof(t));
+	if ((t.fd = openat(dir, name, OPEN_DIR)) >= 0)
+		(void)merge_tree(j, &t, to, 0);
+	tree_free(&t);
+	gons__cov_close(&to->fd);
+	job_end(j);
+	(void)unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+/*
+ * What was made under another name, and could not get its own: if somebody
+ * else has made that meanwhile, it is merged to, else all was in vain.
+ */
+static int
+dir_settle(struct job *j, struct dir *d, int error)
+{
+	struct dir to = { d->up, d->name, -1, 0, 0, "" };
+	struct {
+		struct job job;
+		struct gons_covstat st;
+	} * again;
+
+	if ((again = calloc(1, sizeof(*again))) == NULL)
+		return ENOMEM;
+	again->job.st = &again->st;
+	again->job.dst = j->dst;
+	again->job.src = j->src;
+	again->job.nsrc = 1;
+	again->job.lockms = j->lockms;
+	again->job.take = 1;
+	again->job.nothing = error != EEXIST && error != ENOTEMPTY;
+	take_tree(&again->job, d->up->fd, d->temp, &to);
+	if (!again->job.nothing)
+		error = again->job.error;
+	free(again);
+	return error;
+}
+
+/* Closes a directory of the destination, after it has got its name. */
+static void
+dir_done(struct job *j, struct dir *d)
+{
 	int error = 0;
 
-	for (k = 0; k < j->nsrc && error == 0; k++)
-		if (t[k].fd >= 0)
-			error = tree_walk(j, t, k, to, depth);
-	for (k = 0; k < j->nsrc; k++)
-		gons__cov_close(&t[k].fd);
-	return error;
+	gons__cov_close(&d->fd);
+	if (*d->temp != '\0')
+		error = gons__cov_rename(d->up->fd, d->temp, d->name, 1);
+	if (error != 0 && (error = dir_settle(j, d, error)) != 0)
+		job_fail(j, gons__cov_fault(j, error, 1, -1));
 }
 
 /* What a path is: a type of file, or 0 if there is nothing. */
@@ -402,56 +501,65 @@ sources_type(struct job *j, mode_t *type)
 	return 0;
 }
 
+/*
+ * The destination's directory, by its path, and its name in there.  The path
+ * is written to; nothing of it is made, and its links are followed.
+ */
+static struct place
+path_split(char *path, struct dir *dir)
+{
+	struct place dst = { dir, path };
+	char *slash;
+
+	memset(dir, 0, sizeof(*dir));
+	dir->fd = -1;
+	dir->must = 1;
+	dir->name = ".";
+	if ((slash = strrchr(path, '/')) != NULL) {
+		dst.name = slash + 1;
+		dir->name = slash == path ? "/" : path;
+		*slash = '\0';
+	}
+	return dst;
+}
+
 static int
-merge_file_paths(struct job *j)
+merge_file_paths(struct job *j, char *path)
 {
 	struct dir dir;
-	struct place dst;
+	struct place dst = path_split(path, &dir);
 	struct source *s;
-	char *path = strdup(j->dst), *slash;
 	size_t i;
 	int error;
 
-	s = calloc(j->nsrc, sizeof(*s));
-	if (path == NULL || s == NULL) {
-		free(path);
-		free(s);
+	if ((s = calloc(j->nsrc, sizeof(*s))) == NULL)
 		return gons__cov_fault(j, ENOMEM, 1, -1);
-	}
 	for (i = 0; i < j->nsrc; i++) {
 		s[i].dir = AT_FDCWD;
 		s[i].name = j->src[i];
 		s[i].root = i;
 	}
-	memset(&dir, 0, sizeof(dir));
-	slash = strrchr(path, '/');
-	dst.name = slash != NULL ? slash + 1 : path;
-	dst.dir = &dir;
-	if (slash != NULL)
-		*slash = '\0';
-	dir.name = slash == NULL ? "." : slash == path ? "/" : path;
-	dir.fd = -1;
-	j->follow = j->made = 1;
 	error = merge_files(j, s, j->nsrc, &dst);
 	gons__cov_close(&dir.fd);
 	free(s);
-	free(path);
 	return error;
 }
 
 static int
-merge_tree_paths(struct job *j)
+merge_tree_paths(struct job *j, char *path)
 {
-	struct dir dir;
+	struct dir dir, top = { &dir, NULL, -1, 0, 0, "" };
+	struct place dst;
 	struct tree *t;
 	size_t i;
 	int error;
 
 	if ((t = calloc(j->nsrc, sizeof(*t))) == NULL)
 		return gons__cov_fault(j, ENOMEM, 0, -1);
-	memset(&dir, 0, sizeof(dir));
-	dir.name = j->dst;
-	dir.fd = -1;
+	for (i = strlen(path); i > 1 && path[i - 1] == '/'; i--)
+		path[i - 1] = '\0';
+	dst = path_split(path, &dir);
+	top.name = *dst.name != '\0' ? dst.name : ".";
 	for (i = 0; i < j->nsrc; i++) {
 		t[i].fd = open(j->src[i], OPEN_DIR);
 		if (t[i].fd < 0 && errno == ENOENT)
@@ -461,10 +569,16 @@ merge_tree_paths(struct job *j)
 			job_fail(j, gons__cov_fault(j, errno, 0, -1));
 		}
 	}
-	error = merge_tree(j, t, &dir, 0);
-	gons__cov_close(&dir.fd);
+	j->fresh = 1;
+	error = merge_tree(j, t, &top, 0);
+	for (i = 0; i < j->nsrc; i++)
+		tree_free(&t[i]);
 	free(t);
-	return error;
+	if (error != 0)
+		job_fail(j, error);
+	dir_done(j, &top);
+	gons__cov_close(&dir.fd);
+	return 0;
 }
 
 int
@@ -473,6 +587,7 @@ gons_covmerge(
 {
 	struct gons_covstat own;
 	struct job j;
+	char *path = NULL;
 	mode_t type = 0;
 	int error;
 
@@ -495,10 +610,13 @@ gons_covmerge(
 	j.lockms = -1;
 	if ((error = sources_type(&j, &type)) != 0)
 		job_fail(&j, error);
+	else if ((path = strdup(dst)) == NULL)
+		job_fail(&j, gons__cov_fault(&j, ENOMEM, 1, -1));
 	else if (type != S_IFDIR)
-		job_file(&j, merge_file_paths(&j));
-	else if ((error = merge_tree_paths(&j)) != 0)
+		job_file(&j, merge_file_paths(&j, path));
+	else if ((error = merge_tree_paths(&j, path)) != 0)
 		job_fail(&j, error);
+	free(path);
 	job_end(&j);
 	if (j.error == 0)
 		return 0;
@@ -513,7 +631,6 @@ gons__cov_take(int dir, const char *name, const char *to, unsigned strip)
 	struct gons_covstat st;
 	struct job j;
 	struct dir top;
-	struct tree tree = { -1, 0 };
 
 	memset(&st, 0, sizeof(st));
 	memset(&j, 0, sizeof(j));
@@ -528,9 +645,5 @@ gons__cov_take(int dir, const char *name, const char *to, unsigned strip)
 	j.strip = strip;
 	top.name = j.dst;
 	top.fd = -1;
-	if ((tree.fd = openat(dir, name, OPEN_DIR)) >= 0)
-		(void)merge_tree(&j, &tree, &top, 0);
-	gons__cov_close(&top.fd);
-	job_end(&j);
-	(void)unlinkat(dir, name, AT_REMOVEDIR);
+	take_tree(&j, dir, name, &top);
 }

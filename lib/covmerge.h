@@ -51,6 +51,9 @@ struct dir {
 	struct dir *up;
 	const char *name;
 	int fd; /* -1: not yet */
+	int must; /* it must be there, maybe by a link */
+	int fresh; /* nobody else knows of it yet */
+	char temp[32]; /* what it is called until then; empty: as it should */
 };
 
 struct place {
@@ -62,13 +65,15 @@ struct source {
 	int dir;
 	const char *name;
 	size_t root; /* which of the sources of the call it belongs to */
+	int regular; /* it is known to be a regular file */
 };
 
 /* An open source. */
 struct input {
 	int fd;
 	enum kind kind;
-	struct stat st;
+	off_t size;
+	struct stat st; /* of a destination */
 };
 
 /* One call of gons_covmerge(), or one collection. */
@@ -87,7 +92,8 @@ struct job {
 	unsigned renew : 1; /* replace a destination of another build */
 	unsigned gcda : 1; /* nothing but .gcda files */
 	unsigned nothing : 1; /* merge nothing, only remove */
-	unsigned made : 1; /* the directory must be there already */
+	unsigned
+	    fresh : 1; /* new directories get their names when all is done */
 	unsigned indst : 1; /* the fault lies in the destination */
 	int64_t at; /* where in the file the fault lies */
 	size_t entries;
@@ -127,10 +133,12 @@ GONS_INTERNAL int gons__cov_lock(int, short type, int ms);
 GONS_INTERNAL int gons__cov_fault(struct job *, int error, int indst, int64_t);
 /* Opens the directory, and makes those that are missing. */
 GONS_INTERNAL int gons__cov_dir(struct job *, struct dir *);
-/* Opens a new file beside the place, and gives it the place's name. */
+/* Opens a new file beside the place. */
 GONS_INTERNAL int gons__cov_temp(
     struct job *, const struct place *, char name[32], int *);
-GONS_INTERNAL int gons__cov_name(const struct place *, const char *);
+/* Renames it, or a directory, unless there is something of that name. */
+GONS_INTERNAL int gons__cov_rename(
+    int dir, const char *, const char *, int isdir);
 /* Opens and locks the destination. */
 GONS_INTERNAL int gons__cov_dst(struct job *, const struct place *, int flags,
     int replaced, struct input *);

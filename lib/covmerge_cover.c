@@ -560,7 +560,7 @@ cover_store(struct job *j, struct cover *c, const struct place *dst,
 	error = cover_write(c, &j->out, fd);
 	gons__cov_close(&fd);
 	if (error == 0 && old->fd < 0)
-		error = gons__cov_name(dst, name);
+		error = gons__cov_rename(dst->dir->fd, name, dst->name, 0);
 	else if (error == 0 &&
 		 renameat(dst->dir->fd, name, dst->dir->fd, dst->name) != 0)
 		error = errno;

@@ -121,6 +121,43 @@ gons__cov_fault(struct job *j, int error, int indst, int64_t at)
 	return error;
 }
 
+/* A name that nobody else uses. */
+static int
+temp_name(struct job *j, char name[32])
+{
+	if (j->temp.n++ == 0 &&
+	    getrandom(j->temp.random, sizeof(j->temp.random), 0) < 0)
+		return errno;
+	(void)snprintf(name, 32, ".gons-%08x%08x", j->temp.random[0],
+	    j->temp.random[1] + j->temp.n);
+	return 0;
+}
+
+/*
+ * A new directory is made under a name of its own, and so is all that it is to
+ * hold: no other process meddles with it, and one that is killed leaves nothing
+ * that looks like a result.
+ */
+static int
+dir_make(struct job *j, struct dir *d, int up)
+{
+	const char *name = d->name;
+	int error;
+
+	if (j->fresh && (d->up == NULL || !d->up->fresh)) {
+		if ((error = temp_name(j, d->temp)) != 0)
+			return error;
+		name = d->temp;
+	}
+	if (mkdirat(up, name, 0777) == 0)
+		d->fresh = j->fresh;
+	else if (errno != EEXIST || name == d->temp) {
+		*d->temp = '\0';
+		return errno;
+	}
+	return 0;
+}
+
 int
 gons__cov_dir(struct job *j, struct dir *d)
 {
@@ -132,15 +169,19 @@ gons__cov_dir(struct job *j, struct dir *d)
 	if (d->up != NULL && (error = gons__cov_dir(j, d->up)) != 0)
 		return error;
 	up = d->up != NULL ? d->up->fd : AT_FDCWD;
-	flags = OPEN_PATH | (j->follow ? 0 : O_NOFOLLOW);
+	flags = OPEN_PATH | (j->follow || d->must ? 0 : O_NOFOLLOW);
 	d->fd = openat(up, d->name, flags);
-	if (d->fd < 0 && errno == ENOENT && !j->made) {
-		if (mkdirat(up, d->name, 0777) != 0 && errno != EEXIST)
-			return errno;
-		d->fd = openat(up, d->name, flags);
+	if (d->fd < 0 && errno == ENOENT && !d->must) {
+		if ((error = dir_make(j, d, up)) != 0)
+			return error;
+		d->fd = openat(up, *d->temp != '\0' ? d->temp : d->name, flags);
 	}
-	if (d->fd >= 0)
+	if (d->fd >= 0) {
+		/* The destination itself is left out where a source has it. */
+		if (*d->temp != '\0' && d->up->must)
+			(void)fstat(d->fd, &j->top);
 		return 0;
+	}
 	error = errno;
 	if (error == ENOTDIR &&
 	    fstatat(up, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -153,14 +194,11 @@ gons__cov_dir(struct job *j, struct dir *d)
 int
 gons__cov_temp(struct job *j, const struct place *dst, char name[32], int *fd)
 {
-	int tries;
+	int error, tries;
 
 	for (tries = 0; tries < 100; tries++) {
-		if (j->temp.n++ == 0 &&
-		    getrandom(j->temp.random, sizeof(j->temp.random), 0) < 0)
-			return errno;
-		(void)snprintf(name, 32, ".gons-%08x%08x", j->temp.random[0],
-		    j->temp.random[1] + j->temp.n);
+		if ((error = temp_name(j, name)) != 0)
+			return error;
 		*fd = openat(dst->dir->fd, name,
 		    O_RDWR | O_CREAT | O_EXCL | OPEN_FILE, 0666);
 		if (*fd >= 0)
@@ -173,19 +211,21 @@ gons__cov_temp(struct job *j, const struct place *dst, char name[32], int *fd)
 
 /* EEXIST: somebody else has made one meanwhile, and it is left alone. */
 int
-gons__cov_name(const struct place *dst, const char *name)
+gons__cov_rename(int dir, const char *name, const char *to, int isdir)
 {
 	int error;
 
-	if (syscall(SYS_renameat2, dst->dir->fd, name, dst->dir->fd, dst->name,
+	if (syscall(SYS_renameat2, dir, name, dir, to,
 		1 /* RENAME_NOREPLACE */) == 0)
 		return 0;
 	error = errno;
 	if (error != ENOSYS && error != EINVAL)
 		return error;
-	if (linkat(dst->dir->fd, name, dst->dir->fd, dst->name, 0) != 0)
+	if (isdir) /* replaces none but an empty one */
+		return renameat(dir, name, dir, to) == 0 ? 0 : errno;
+	if (linkat(dir, name, dir, to, 0) != 0)
 		return errno;
-	(void)unlinkat(dst->dir->fd, name, 0);
+	(void)unlinkat(dir, name, 0);
 	return 0;
 }
 
@@ -219,6 +259,7 @@ gons__cov_dst(struct job *j, const struct place *dst, int flags, int replaced,
 		error = gons__cov_lock(in->fd, F_WRLCK, j->lockms);
 		if (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode))
 			error = EINVAL;
+		in->size = in->st.st_size;
 		if (error == 0 && in->st.st_nlink > 0 &&
 		    (!replaced || dst_is(dst, in)))
 			return 0;
@@ -243,20 +284,25 @@ gons__cov_kind(const unsigned char *p, size_t len)
 
 /* The beginning of a file, most often all of it. */
 static int
-input_read(struct job *j, struct input *in)
+input_read(struct job *j, struct input *in, int regular)
 {
 	ssize_t got;
-	size_t len;
 	int error;
 
-	if (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode))
+	if (!regular &&
+	    (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode)))
 		return EINVAL;
-	len = in->st.st_size < PIECE ? (size_t)in->st.st_size : PIECE;
 	if ((error = gons__cov_reserve(&j->in, PIECE)) != 0)
 		return error;
-	if ((got = pread(in->fd, j->in.p, len, 0)) < 0)
+	if ((got = pread(in->fd, j->in.p, PIECE, 0)) < 0)
 		return errno;
 	j->in.len = (size_t)got;
+	in->size = got;
+	if (got == PIECE) {
+		if (fstat(in->fd, &in->st) != 0)
+			return errno;
+		in->size = in->st.st_size;
+	}
 	in->kind = gons__cov_kind(j->in.p, j->in.len);
 	return 0;
 }
@@ -276,11 +322,11 @@ gons__cov_input(struct job *j, const struct source *s, struct input *in)
 	if (in->fd < 0)
 		return errno;
 	locked = gons__cov_lock(in->fd, F_RDLCK, 0) == 0;
-	error = input_read(j, in);
+	error = input_read(j, in, s->regular);
 	if (error == 0 && !locked && in->kind != KIND_COVER) {
 		error = gons__cov_lock(in->fd, F_RDLCK, LOCK_SRC_MS);
 		if (error == 0)
-			error = input_read(j, in);
+			error = input_read(j, in, s->regular);
 	}
 	if (error != 0)
 		gons__cov_close(&in->fd);

@@ -386,9 +386,9 @@ input_load(const struct input *in, struct buf *b, size_t have)
 	size_t size;
 	int error;
 
-	if (in->st.st_size > GCDA_MAX)
+	if (in->size > GCDA_MAX)
 		return EFBIG;
-	size = (size_t)in->st.st_size;
+	size = (size_t)in->size;
 	b->len = size;
 	if (have >= size)
 		return 0;
@@ -437,7 +437,7 @@ gcda_create(struct job *j, const struct place *dst)
 	error = gons__cov_write(fd, j->acc.p, j->acc.len, 0);
 	gons__cov_close(&fd);
 	if (error == 0)
-		error = gons__cov_name(dst, name);
+		error = gons__cov_rename(dst->dir->fd, name, dst->name, 0);
 	if (error != 0)
 		(void)unlinkat(dst->dir->fd, name, 0);
 	return error;
@@ -452,7 +452,7 @@ gcda_update(struct job *j, const struct input *in)
 
 	if ((error = input_load(in, &j->in, 0)) != 0)
 		return gons__cov_fault(j, error, 1, -1);
-	if (in->st.st_size == 0)
+	if (in->size == 0)
 		return gons__cov_fault(
 		    j, update_file(in->fd, &j->acc, &j->in), 1, -1);
 	if ((error = gcda_check(&d, &j->in)) != 0)
@@ -468,6 +468,23 @@ gcda_update(struct job *j, const struct input *in)
 	return error;
 }
 
+/* In a directory that nobody else knows of there is nobody to lock out. */
+static int
+gcda_fresh(struct job *j, const struct place *dst)
+{
+	int error, fd;
+
+	fd = openat(dst->dir->fd, dst->name,
+	    O_WRONLY | O_CREAT | O_EXCL | OPEN_FILE, 0666);
+	if (fd < 0)
+		return errno;
+	error = gons__cov_write(fd, j->acc.p, j->acc.len, 0);
+	gons__cov_close(&fd);
+	if (error != 0)
+		(void)unlinkat(dst->dir->fd, dst->name, 0);
+	return error;
+}
+
 /*
  * A small file is made in its place: what is interrupted leaves an empty one,
  * which is as good as none.
@@ -479,6 +496,8 @@ gons__cov_gcda_store(struct job *j, const struct place *dst)
 	int error, flags;
 
 	if ((error = gons__cov_dir(j, dst->dir)) != 0)
+		return gons__cov_fault(j, error, 1, -1);
+	if (dst->dir->fresh && (error = gcda_fresh(j, dst)) != EEXIST)
 		return gons__cov_fault(j, error, 1, -1);
 	flags = j->acc.len <= GCDA_SMALL ? O_CREAT : 0;
 	do {

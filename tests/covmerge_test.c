@@ -689,8 +689,48 @@ ATF_TC_BODY(tree, tc)
 	shell("mkdir w && cp -r b w/b && mkdir w/out");
 	merge(0, "within", "w/out", "w", NULL);
 	ATF_CHECK(exists("w/out/b/x/2.gcda") && !exists("w/out/out"));
+	shell("rm -r w/out; cp w/b/x/2.gcda w/b/0.gcda");
+	merge(0, "a new one within", "w/b/x/new/", "w", NULL);
+	check_file("w/b/x/new/b/x/2.gcda", one, len, "within");
+	shell("test $(find w -name '*.gcda' | wc -l) = 6");
+	shell("test -z \"$(find . -name '.gons-*')\"");
 	free(two);
 	free(one);
+}
+
+/* Several processes make the same tree: what all of them had is in it. */
+ATF_TC_WITHOUT_HEAD(tree_together);
+ATF_TC_BODY(tree_together, tc)
+{
+	static const char *const src[] = { "src" };
+	char path[64], *sum;
+	size_t len;
+	int i, k, round, status;
+
+	shell("mkdir -p src/a src/b/c");
+	for (i = 0; i < 40; i++) {
+		(void)snprintf(path, sizeof(path), "src/%s/%d.gcda",
+		    i % 2 == 0 ? "a" : "b/c", i);
+		plain(path, GCC12, 0, 1, 1);
+	}
+	plain("sum", GCC12, 0, 6, 6);
+	sum = get_file("sum", &len);
+	for (round = 0; round < 10; round++) {
+		for (k = 0; k < 6; k++)
+			if (fork() == 0)
+				_exit(gons_covmerge("new", src, 1, NULL) != 0);
+		for (k = 0; k < 6; k++) {
+			ATF_REQUIRE(wait(&status) > 0);
+			ATF_CHECK_EQ(0, status);
+		}
+		for (i = 0; i < 40; i++) {
+			(void)snprintf(path, sizeof(path), "new/%s/%d.gcda",
+			    i % 2 == 0 ? "a" : "b/c", i);
+			check_file(path, sum, len, path);
+		}
+		shell("test -z \"$(find . -name '.gons-*')\"; rm -r new");
+	}
+	free(sum);
 }
 
 /* What is wrong is told and left out; all else is merged. */
@@ -1409,6 +1449,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, skipped);
 	ATF_TP_ADD_TC(tp, planted);
 	ATF_TP_ADD_TC(tp, tree);
+	ATF_TP_ADD_TC(tp, tree_together);
 	ATF_TP_ADD_TC(tp, tree_planted);
 	ATF_TP_ADD_TC(tp, gcov_tool);
 	ATF_TP_ADD_TC(tp, clang_runtime);
