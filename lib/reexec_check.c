@@ -53,9 +53,9 @@ static void tell_exit(void);
 #endif
 static void tell_end(int known, int value);
 static int supervise(const struct gons__action *what, int *status);
-static void supervisor(pid_t pid, int host) __attribute__((noreturn));
-static void close_but(int a, int b, int c);
-static void supervisor_signals(int fd, pid_t pid);
+static void supervisor(pid_t pid, int host, int told) __attribute__((noreturn));
+static void close_but(int a, int b, int c, int d);
+static void supervisor_signals(int fd, pid_t pid, int told);
 static int supervisor_reap(pid_t pid);
 static void imitate(int status) __attribute__((noreturn));
 static int send_all(int sock, struct iovec *iov, size_t n);
@@ -281,14 +281,16 @@ tell_end(int known, int value)
  * In a pid namespace only children of this process are, and only a parent can
  * see to it that an action ends together with the host, whatever it has done
  * to its credentials: in both cases the action is run by a child of this one.
- * Returns in the action's process; -1 when there is none.
+ * The host's end of the control socket is not the action's then, which could
+ * take away the order to kill it.  Returns in the action's process; -1 when
+ * there is none.
  */
 static int
 supervise(const struct gons__action *what, int *status)
 {
-	int host = what->fd[GONS__FD_HOST], me;
+	int host = what->fd[GONS__FD_HOST], me, tells = -1, told = -1;
 	sigset_t all, old;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if ((gons_status_joined() & GONS_BIT(GONS_PID)) == 0 && host == -1) {
 		if (!gons__child.forked) /* in which case that is known */
@@ -300,17 +302,22 @@ supervise(const struct gons__action *what, int *status)
 	(void)sigprocmask(SIG_SETMASK, &all, &old);
 	me = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	(void)fflush(NULL);
-	pid = fork();
+	errno = gons__open_socket(SOCK_SEQPACKET, &told, &tells);
+	if (errno == 0)
+		pid = fork();
+	if (pid > 0)
+		supervisor(pid, host, told);
 	if (pid == -1) {
 		gons__tell(MSG_FORK, errno, NULL);
 		*status = EXIT_FAILURE;
-		(void)sigprocmask(SIG_SETMASK, &old, NULL);
-	} else if (pid == 0) {
-		gons__die_with(me);
-		(void)sigprocmask(SIG_SETMASK, &old, NULL);
+		gons__close_fd(&tells);
 	} else {
-		supervisor(pid, host);
+		gons__die_with(me);
+		gons__close_fd(&gons__child.control);
+		gons__child.control = tells;
 	}
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	gons__close_fd(&told);
 	if (me != -1)
 		(void)close(me);
 	if (host != -1)
@@ -339,7 +346,7 @@ gons__die_with(int parent)
  * told to or when the host is gone.
  */
 static void
-supervisor(pid_t pid, int host)
+supervisor(pid_t pid, int host, int told)
 {
 	struct pollfd p[3];
 	struct message message;
@@ -351,12 +358,12 @@ supervisor(pid_t pid, int host)
 	p[1].fd = gons__child.control;
 	p[2].fd = host;
 	p[0].events = p[1].events = p[2].events = POLLIN;
-	close_but(p[0].fd, p[1].fd, p[2].fd);
+	close_but(p[0].fd, p[1].fd, host, told);
 	for (;;) {
 		if (poll(p, 3, -1) == -1)
 			continue;
 		if (p[0].revents != 0)
-			supervisor_signals(p[0].fd, pid);
+			supervisor_signals(p[0].fd, pid, told);
 		if (p[1].revents != 0) {
 			n = recv(
 			    p[1].fd, &message, sizeof(message), MSG_DONTWAIT);
@@ -375,18 +382,19 @@ supervisor(pid_t pid, int host)
 
 /* Whoever reads what the action writes must not wait for the supervisor. */
 static void
-close_but(int a, int b, int c)
+close_but(int a, int b, int c, int d)
 {
 	struct launch launch;
-	int fds[3], fd;
+	int fds[4], fd;
 
 	fds[0] = a;
 	fds[1] = b;
 	fds[2] = c;
-	qsort(fds, 3, sizeof(*fds), gons__compare_fds);
+	fds[3] = d;
+	qsort(fds, 4, sizeof(*fds), gons__compare_fds);
 	launch.fds = fds;
-	launch.nfds = 3;
-	if (fds[0] == -1) {
+	launch.nfds = 4;
+	while (launch.nfds > 0 && *launch.fds == -1) {
 		launch.fds++;
 		launch.nfds--;
 	}
@@ -396,16 +404,24 @@ close_but(int a, int b, int c)
 }
 
 static void
-supervisor_signals(int fd, pid_t pid)
+supervisor_signals(int fd, pid_t pid, int told)
 {
 	struct signalfd_siginfo info;
+	struct message message;
 	int status;
 
 	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo != SIGCHLD)
 			(void)kill(pid, (int)info.ssi_signo);
-		else if ((status = supervisor_reap(pid)) != -1)
-			imitate(status);
+		if (info.ssi_signo != SIGCHLD ||
+		    (status = supervisor_reap(pid)) == -1)
+			continue;
+		/* It may know better, see tell_end(). */
+		if (recv(told, &message, sizeof(message), MSG_DONTWAIT) ==
+			MESSAGE_SHORT &&
+		    message.kind == MSG_STATUS)
+			gons__tell(MSG_STATUS, message.value, NULL);
+		imitate(status);
 	}
 }
 

@@ -428,8 +428,11 @@ heed(struct gons_reexec *req, const struct message *message, size_t n)
 {
 	switch (message->kind) {
 	case MSG_REACHED:
+		/* What comes from an action is no news: it is too late. */
+		if (!req->reached ||
+		    (gons__is_prepared(req) && may_be_supervised(req)))
+			req->supervised = message->value;
 		req->reached = 1;
-		req->supervised = message->value;
 		break;
 	case MSG_STATUS:
 		if (req->told && WIFSIGNALED(req->told_status))

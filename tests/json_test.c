@@ -605,7 +605,7 @@ ATF_TC_BODY(number_then_hang, tc)
 {
 	struct gons_reexec *req = saying(TEXT("42"), "hang");
 
-	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 100));
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 1000));
 	check_failure(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "timed out");
 	ATF_CHECK_STREQ("42", result_of(req));
 	gons_reexec_free(req);

@@ -3,18 +3,23 @@
 # Programs with actions: linked in each way, started from files that change,
 # with variables of their own or somebody else's, and without leaks.
 
+# What the library was built to find errors with, its programs are, too.
+sanitize=
+[ "${GONS_TEST_SANITIZE:-no}" = no ] ||
+	sanitize=-fsanitize=$GONS_TEST_SANITIZE
+
 # app ARGUMENT...: makes ./app
 app()
 {
 	needs pkg-config
-	links ${own_cc} -D_GNU_SOURCE -o app "$helpers/h_reexec.c" "$@"
+	links ${own_cc} $sanitize -D_GNU_SOURCE -o app "$helpers/h_reexec.c" "$@"
 }
 
 # statically ARGUMENT...: the same, or skips if there is no such libc
 statically()
 {
 	needs pkg-config
-	${own_cc} -D_GNU_SOURCE -o app "$helpers/h_reexec.c" "$@" \
+	${own_cc} $sanitize -D_GNU_SOURCE -o app "$helpers/h_reexec.c" "$@" \
 	    $(pkg-config --cflags --static --libs gons) 2>why ||
 		atf_skip "no static program: $(head -n 1 why)"
 }

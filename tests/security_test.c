@@ -123,13 +123,116 @@ make_noise(void)
 	return 0;
 }
 
+/*
+ * Takes whatever is sent to it, and will not die with who sent it: the order
+ * to end it must not be for it to read.
+ */
+static int
+steal(void)
+{
+	char order[64];
+	int fd;
+
+	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	for (;;) {
+		for (fd = 3; fd < MOSTFDS; fd++)
+			(void)recv(fd, order, sizeof(order), MSG_DONTWAIT);
+		(void)sched_yield();
+	}
+	return 0;
+}
+
+/* Says that there is somebody between it and the host, and stays. */
+static int
+pretend(void)
+{
+	const int supervised[2] = { 1, 1 };
+	int fd;
+
+	for (fd = 3; fd < MOSTFDS; fd++)
+		shoot(fd, supervised, sizeof(supervised), 0);
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+/* A secret that is in no file: each byte one less than in the variable. */
+static void
+reveal(char *secret, size_t len)
+{
+	const char *hidden = getenv("HIDDEN");
+	size_t i;
+
+	for (i = 0; hidden[i] != '\0' && i < len - 1; i++)
+		secret[i] = (char)(hidden[i] - 1);
+	secret[i] = '\0';
+}
+
+static int
+bear_secret(void)
+{
+	char param[64] = "";
+
+	return read(STDIN_FILENO, param, sizeof(param)) < 1 ||
+	       getenv("SECRET") == NULL;
+}
+
+/* How often it is in that part of the own memory, this buffer apart. */
+static long
+count_in(int mem, off_t from, off_t to, const char *secret)
+{
+	static char page[4096 + 64];
+	size_t i, len = strlen(secret);
+	long found = 0;
+	ssize_t n;
+
+	for (; from < to; from += 4096) {
+		if (from + 4096 > (off_t)(uintptr_t)page &&
+		    from < (off_t)(uintptr_t)page + (off_t)sizeof(page))
+			continue;
+		n = pread(mem, page, sizeof(page), from);
+		for (i = 0; n > 0 && i + len <= (size_t)n && i < 4096; i++)
+			found += memcmp(page + i, secret, len) == 0;
+	}
+	return found;
+}
+
+static int
+search_memory(void)
+{
+	char line[512], secret[64];
+	long found = 0, mine = 0;
+	unsigned long from, to;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+
+	if (maps == NULL || mem == -1)
+		return 2;
+	reveal(secret, sizeof(secret));
+	while (fgets(line, sizeof(line), maps) != NULL)
+		if (sscanf(line, "%lx-%lx r", &from, &to) == 2 &&
+		    from < (1ul << 47)) {
+			found += count_in(mem, (off_t)from, (off_t)to, secret);
+			mine += count_in(
+			    mem, (off_t)from, (off_t)to, getenv("HIDDEN"));
+		}
+	(void)printf("%d %d\n", found > 1, mine > 0); /* one is its own */
+	(void)fclose(maps);
+	(void)close(mem);
+	return 0;
+}
+
 __attribute__((constructor)) static void
 register_and_check(void)
 {
 	if (gons_reexec_register("print_held", print_held) == -1 ||
 	    gons_reexec_register("print_exe", print_exe) == -1 ||
 	    gons_reexec_register("print_dumpable", print_dumpable) == -1 ||
-	    gons_reexec_register("make_noise", make_noise) == -1)
+	    gons_reexec_register("make_noise", make_noise) == -1 ||
+	    gons_reexec_register("steal", steal) == -1 ||
+	    gons_reexec_register("pretend", pretend) == -1 ||
+	    gons_reexec_register("bear_secret", bear_secret) == -1 ||
+	    gons_reexec_register("search_memory", search_memory) == -1)
 		abort();
 	gons_reexec_check();
 }
@@ -146,6 +249,11 @@ inherited(void)
 	int fds[40], i, lines = 0;
 	struct target t;
 
+#ifdef __SANITIZE_THREAD__
+	if (rx_mode != 0)
+		atf_tc_skip("the sanitizer's own thread is in the prepared "
+			    "process, which cannot join a mount namespace");
+#endif
 	for (i = 0; i < 40; i++)
 		ATF_REQUIRE((fds[i] = open(
 				 "/", O_RDONLY | O_DIRECTORY |
@@ -205,10 +313,16 @@ dumpable_again(void)
 	target_stop(&t);
 }
 
-/* A child says what it wants: the host is none the worse for it. */
+/*
+ * A child says what it wants, on its control socket and in place of a reply:
+ * the host is none the worse for it, and keeps no descriptor that was sent.
+ */
 static void
 hostile_messages(void)
 {
+	static const unsigned flags[] = { 0, GONS_REEXEC_DIE_WITH_PARENT,
+		GONS_REEXEC_REPLY,
+		GONS_REEXEC_REPLY | GONS_REEXEC_DIE_WITH_PARENT };
 	struct gons_reexec *req = rx_new("make_noise");
 	const unsigned char *p;
 	char seed[16];
@@ -218,6 +332,7 @@ hostile_messages(void)
 	for (i = 1; i <= 40; i++) {
 		(void)snprintf(seed, sizeof(seed), "%d", i);
 		ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "NOISE", seed));
+		rx_flags(req, flags[i % 4]);
 		errno = 0;
 		r = gons_reexec_run(req);
 		ATF_CHECK_MSG((r == 0) == (gons_reexec_failure(req) == 0) &&
@@ -231,6 +346,72 @@ hostile_messages(void)
 			    *p >= ' ' && *p != 0x7f, "seed %d: lines", i);
 	}
 	gons_reexec_free(req);
+}
+
+/* An action that has a supervisor ends when it is told to, come what may. */
+static void
+stolen_order(void)
+{
+	static const unsigned flags[] = { 0, GONS_REEXEC_DIE_WITH_PARENT };
+	struct gons_reexec *req = rx_new("steal");
+	long long since;
+	struct target t;
+	int fd[2], i;
+
+	target_start(&t, CLONE_NEWPID, 0);
+	ATF_REQUIRE_EQ(0, gons_reexec_namespace(req, "pid", t.refs[GONS_PID]));
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 500));
+	rx_pipe(fd);
+	rx_keep(req, "LIFE", fd[1]);
+	for (i = 0; i < 2; i++) {
+		rx_flags(req, flags[i]);
+		since = rx_clock();
+		rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "500 ms");
+		ATF_CHECK_MSG(
+		    rx_clock() - since < 8000, "%lld ms", rx_clock() - since);
+	}
+	gons_reexec_free(req);
+	close(fd[1]);
+	ATF_CHECK_MSG(rx_gone(fd[0], 1000), "an action has survived");
+	close(fd[0]);
+	target_stop(&t);
+}
+
+/* One that has none gets no more time by saying that it has. */
+static void
+false_supervisor(void)
+{
+	struct gons_reexec *req = rx_new("pretend");
+	long long since = rx_clock();
+
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 500));
+	rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "500 ms");
+	ATF_CHECK_MSG(rx_clock() - since < 8000, "%lld ms", rx_clock() - since);
+	gons_reexec_free(req);
+}
+
+/* What one request had is nowhere in the memory of the next one's child. */
+static void
+others_secrets(void)
+{
+	static const char hidden[] = "tfdsfu!pg!uif!gjstu!sfrvftu";
+	struct gons_reexec *bearer = rx_new("bear_secret");
+	struct gons_reexec *reader = rx_new("search_memory");
+	char secret[sizeof(hidden)];
+	int i;
+
+	for (i = 0; hidden[i] != '\0'; i++)
+		secret[i] = (char)(hidden[i] - 1);
+	secret[i] = '\0';
+	ATF_REQUIRE_EQ(0, gons_reexec_param(bearer, secret, sizeof(secret)));
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(bearer, "SECRET", secret));
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(reader, "HIDDEN", hidden));
+	for (i = 0; i < 8; i++) {
+		(void)rx_ok(bearer);
+		ATF_CHECK_STREQ("0 1\n", rx_ok(reader));
+	}
+	gons_reexec_free(bearer);
+	gons_reexec_free(reader);
 }
 
 /* A descriptor for a process stays with it: no other is ever joined. */
@@ -256,6 +437,9 @@ static const struct rx_case cases[] = {
 	{ "overwritten_exe", overwritten_exe, RX_SEALED, "/proc/PID/exe" },
 	{ "dumpable_again", dumpable_again, RX_SANDBOX, "when it has joined" },
 	{ "hostile_messages", hostile_messages, 0, "what a child may say" },
+	{ "stolen_order", stolen_order, RX_SANDBOX, "who reads MSG_KILL" },
+	{ "false_supervisor", false_supervisor, 0, "one who is not there" },
+	{ "others_secrets", others_secrets, 0, "memory of other requests" },
 	{ "reused_pid", reused_pid, RX_SANDBOX, "a target that has ended" },
 };
 
