@@ -173,14 +173,17 @@ distcheck: .PHONY .MAKE dist all
 	rm -rf ${CHECKDIR}
 	@echo "${DISTNAME}.tar.gz is ready"
 
-# Builds and tests a copy that counts what is executed, and reports it.
+# Builds and tests a copy that counts what is executed, and reports it: lines,
+# with the numbers of those that were not, and branches.
 coverage: .PHONY .MAKE
 	rm -rf ${OBJTOP}/build.coverage
 	-cd ${.CURDIR} && ${.MAKE} MAKEOBJDIRPREFIX=${OBJTOP}/build.coverage \
 	    COVERAGE=yes CFLAGS="-O0 -g" TESTS_SH= test
-	cd ${OBJTOP}/build.coverage && gcovr --root ${SRCTOP} \
-	    --filter ${SRCTOP}/lib/ --object-directory . \
-	    --gcov-ignore-parse-errors .
+	cd ${OBJTOP}/build.coverage && for b in "" --branches; do \
+		gcovr --root ${SRCTOP} --filter ${SRCTOP}/lib/ $$b \
+		    --object-directory . --gcov-ignore-parse-errors . || \
+		    exit 1; \
+	done
 
 # Compares with the last release what programs were built against.
 abi: .PHONY .MAKE all

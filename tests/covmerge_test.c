@@ -153,8 +153,11 @@ struct data {
 };
 
 #define GCC12 0x4232322au
+#define GCC15 0x4235312au
 #define GCC14 0x4234312au
+#define GCC13 0x4233332au
 #define GCC11 0x4231312au
+#define GCC10 0x4230342au
 #define GCC9 0x4139332au
 #define GCC8 0x4138332au
 #define CLANG 0x3430382au
@@ -273,7 +276,10 @@ static const struct flavour {
 } flavours[] = {
 	{ "gcc 12", GCC12, 0 },
 	{ "gcc 12, big", GCC12, 1 },
+	{ "gcc 13", GCC13, 0 },
 	{ "gcc 14", GCC14, 0 },
+	{ "gcc 15, big", GCC15, 1 },
+	{ "gcc 10", GCC10, 0 },
 	{ "gcc 11", GCC11, 0 },
 	{ "gcc 9, big", GCC9, 1 },
 	{ "clang", CLANG, 0 },
