@@ -80,8 +80,9 @@ static struct {
 	int sealed;
 	int kernel_tells; /* how a child has ended, see kernel_status() */
 	int hooked; /* forgotten in forked copies */
+	int proc; /* /proc as it was then, should the root change; or -1 */
 	struct buffer standing; /* what this process was when it was made */
-} prepared = { PTHREAD_MUTEX_INITIALIZER, -1, -1, 0, 0, 0, { NULL, 0, 0 } };
+} prepared = { PTHREAD_MUTEX_INITIALIZER, -1, -1, 0, 0, 0, -1, { NULL, 0, 0 } };
 
 static void prepared_loop(struct hatch *hatch);
 static int hatch_spares(const struct hatch *hatch);
@@ -113,6 +114,7 @@ static void drain(int *fd);
 static void prepared_end(void);
 static void prepared_forget(void);
 static int standing_of(struct buffer *standing);
+static int proc_open(void);
 static int standing_add(struct buffer *standing, const void *what, size_t len);
 static int standing_proc(struct buffer *standing);
 static int standing_lines(struct buffer *standing, const char *text,
@@ -785,6 +787,8 @@ prepared_get(int sealed)
 	prepared_end();
 	free(prepared.standing.data);
 	memset(&prepared.standing, 0, sizeof(prepared.standing));
+	if (prepared.proc == -1)
+		prepared.proc = proc_open();
 	if ((errnum = standing_of(&prepared.standing)) != 0)
 		return errnum;
 	return prepared_start(sealed || prepared.sealed);
@@ -811,14 +815,17 @@ prepared_start(int sealed)
 	req->flags =
 	    (sealed ? GONS_REEXEC_SEALED : 0) | GONS_REEXEC_DIE_WITH_PARENT;
 	errnum = gons__open_channels(req, &launch, &what);
-	gons__cov_collect(req->cov);
-	req->cov = NULL;
 	what.fd[GONS__FD_COVERAGE] = what.fd[GONS__FD_PROFILE] = -1;
 	what.flags = PREPARE;
 	if (errnum == 0 &&
 	    (errnum = gons__build_fds(req, &launch, &what)) == 0 &&
-	    (errnum = gons__build_env(req, &launch, &what)) == 0)
+	    (errnum = gons__build_env(req, &launch, &what)) == 0) {
+		/* whoever is forked off it must not write to our file */
+		gons__cov_env(req->cov, launch.envp);
 		errnum = gons__spawn(req, &launch);
+	}
+	gons__cov_collect(req->cov);
+	req->cov = NULL;
 	gons__close_launch(&launch, &what);
 	if (errnum == 0)
 		errnum = prepared_await(req);
@@ -915,6 +922,7 @@ prepared_forget(void)
 {
 	gons__close_fd(&prepared.pidfd);
 	gons__close_fd(&prepared.control);
+	gons__close_fd(&prepared.proc);
 	(void)pthread_mutex_init(&prepared.lock, NULL);
 }
 
@@ -954,17 +962,29 @@ standing_add(struct buffer *standing, const void *what, size_t len)
 	return 0;
 }
 
+/* Nothing but a proc file system is believed. */
+static int
+proc_open(void)
+{
+	struct statfs fs;
+	int fd;
+
+	fd = gons__high(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	if (fd != -1 && (fstatfs(fd, &fs) == -1 || fs.f_type != PROC_MAGIC))
+		gons__close_fd(&fd);
+	return fd;
+}
+
 /* ENOENT: it is not to be had, or too long. */
 static int
 standing_proc(struct buffer *standing)
 {
 	char text[STATUS_MAX + 1];
-	struct statfs fs;
 	ssize_t n = -1;
 	int errnum, fd;
 
-	fd = open("/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
-	if (fd != -1 && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_MAGIC)
+	fd = openat(prepared.proc, "thread-self/status", O_RDONLY | O_CLOEXEC);
+	if (fd != -1)
 		n = read(fd, text, STATUS_MAX);
 	gons__close_fd(&fd);
 	if (n < 1)
@@ -1053,7 +1073,8 @@ standing_ns(char ns[GONS_NTYPES][32])
 	char name[32];
 	int dir, i;
 
-	dir = open("/proc/thread-self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir = openat(
+	    prepared.proc, "thread-self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (i = 0; i < GONS_NTYPES && dir != -1; i++) {
 		(void)snprintf(name, sizeof(name), "%s%s", gons_type_name(i),
 		    i == GONS_PID || i == GONS_TIME ? "_for_children" : "");

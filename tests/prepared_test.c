@@ -664,6 +664,36 @@ ATF_TC_BODY(ids, tc)
 	in_child(ids_run, NULL);
 }
 
+ATF_TC(other_root);
+ATF_TC_HEAD(other_root, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the host has a root without /proc");
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+static void
+other_root_run(void *unused)
+{
+	struct gons_reexec *req;
+	pid_t pid = prepared_pid();
+
+	(void)unused;
+	CHILD(mkdir("bare", 0755) == 0);
+	CHILD(chroot("bare") == 0 && chdir("/") == 0);
+	CHILD(atoi(result("parent")) == pid);
+	/* Where nothing can be executed: not at all, rather than as root. */
+	drop_to_nobody();
+	req = gons_reexec_new("parent");
+	CHILD(gons_reexec_setflags(req, GONS_REEXEC_PREPARED) == 0);
+	CHILD(gons_reexec_run(req) == -1 ||
+	      atoi(gons_reexec_result(req, NULL)) != pid);
+	gons_reexec_free(req);
+}
+ATF_TC_BODY(other_root, tc)
+{
+	(void)tc;
+	in_child(other_root_run, NULL);
+}
+
 ATF_TC(groups);
 ATF_TC_HEAD(groups, tc)
 {
@@ -711,5 +741,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, no_proc);
 	ATF_TP_ADD_TC(tp, ids);
 	ATF_TP_ADD_TC(tp, groups);
+	ATF_TP_ADD_TC(tp, other_root);
 	return atf_no_error();
 }

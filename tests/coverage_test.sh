@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2046,SC2086,SC2154
+#
+# Programs that are built to count what is executed: what their actions execute
+# in a foreign root counts, and nothing is left there.
+
+# count KIND: how often the action has run, as the tools for users tell.
+count()
+{
+	case $1 in
+	gcc)	gcov -t counted.c ;;
+	clang)	$llvm_cov gcov -t counted.c ;;
+	llvm)	$llvm_data merge -o merged *.profraw &&
+		$llvm_cov show ./app -instr-profile=merged |
+		sed 's/^[^|]*|//' ;;
+	esac 2>tool | sed -n 's/^ *\([0-9]*\).*COUNTED.*/\1/p'
+}
+
+# counted KIND COMPILER...: each child once, however it was started.
+counted()
+{
+	kind=$1
+	shift
+	needs "$1"
+	needs_abi "$1"
+	needs_target user
+	llvm_cov=$(command -v llvm-cov || command -v llvm-cov-14)
+	llvm_data=$(command -v llvm-profdata || command -v llvm-profdata-14)
+	[ $kind = gcc ] || [ -n "$llvm_cov" ] || atf_skip "there is no llvm-cov"
+	cat >counted.c <<-'END'
+	#include <sched.h>
+	#include <stdio.h>
+	#include <unistd.h>
+	#include <gons.h>
+
+	static int
+	action(void)
+	{
+		if (unshare(CLONE_NEWUSER) == -1 || chroot("root") == -1 ||
+		    chdir("/") == -1)
+			return 1;
+		printf("ok"); /* COUNTED */
+		return 0;
+	}
+
+	int
+	main(int argc, char **argv)
+	{
+		struct gons_reexec *req;
+		int i;
+
+		(void)argv;
+		gons_reexec_register("action", action);
+		gons_reexec_check();
+		req = gons_reexec_new("action");
+		if (argc > 1)
+			gons_reexec_setflags(req, GONS_REEXEC_PREPARED);
+		for (i = 0; i < 4; i++)
+			if (gons_reexec_run(req) == -1) {
+				fprintf(stderr, "%s\n", gons_reexec_error(req));
+				return 1;
+			}
+		gons_reexec_free(req);
+		return 0;
+	}
+	END
+	mkdir root tmp
+	export LLVM_PROFILE_FILE="$PWD/app-%m.profraw"
+	unset GCOV_PREFIX GCOV_PREFIX_STRIP GONS_COVERAGE
+	for how in '' -static; do
+		links "$@" $how -D_GNU_SOURCE -c counted.c \
+		    $(pkg-config --cflags gons)
+		links "$@" $how -o app counted.o \
+		    $(pkg-config --static --libs gons)
+		atf_check env TMPDIR="$PWD/tmp" ./app
+		count $kind >got
+		atf_check -o inline:'4\n' cat got
+		atf_check env TMPDIR="$PWD/tmp" ./app prepared
+		count $kind >got
+		atf_check -o inline:'8\n' cat got
+		rm -f *.gcda *.profraw
+		atf_check -o empty find root tmp -mindepth 1
+	done
+}
+
+for kind in gcc clang llvm; do
+	atf_test_case $kind
+	eval "${kind}_head() { atf_set descr 'counted by $kind'; }"
+done
+gcc_body()
+{
+	counted gcc gcc --coverage
+}
+clang_body()
+{
+	counted clang clang --coverage
+}
+llvm_body()
+{
+	counted llvm clang -fprofile-instr-generate -fcoverage-mapping
+}
+
+atf_init_test_cases()
+{
+	# shellcheck source=tests/common.sh
+	. "$(atf_get_srcdir)/common.sh"
+	for tc in gcc clang llvm; do
+		atf_add_test_case $tc
+	done
+}
