@@ -1440,7 +1440,10 @@ ATF_TC_BODY(glue_llvm_one, tc)
 	    "test \"$(ls *.profraw)\" = default.profraw\n"
 	    "counts >c; read a x < c; test $a = 10; clean\n"
 	    "run 137 1 kill; nothing; test \"$(ls *.profraw)\" = "
-	    "default.profraw; counts >c; read a x < c; test $a = 0\n");
+	    "default.profraw; counts >c; read a x < c; test $a = 0; clean\n"
+	    "export LLVM_PROFILE_FILE=$PWD/p-%m.profraw\n"
+	    "run 0 9 pivot $PWD/root; run 137 1 kill; nothing\n"
+	    "test $(ls *.profraw | wc -l) = 1; expect '9 0 10'\n");
 }
 
 ATF_TP_ADD_TCS(tp)
