@@ -95,20 +95,29 @@ lint-version: .PHONY
 		exit 1; \
 	}
 
-# What reads the code by itself.  gcc's analyser sees no further than it must:
-# its findings about memory in covmerge*.c, where ownership goes through several
-# functions, are not taken as errors.  So are, for the same reason, clang's
-# about uninitialised values: there it is an errno value that tells.
+# What reads the code by itself.  clang's findings that are wrong are answered
+# where they are made; left out is what is a matter of taste: functions of C11's
+# Annex K, which there is nowhere; parameters of like types in a row; names with
+# two underscores, as gons__number; int as the type of sums of small numbers;
+# branches of a chain that do the same.  gcc loses sight of what is stored in
+# arrays that belong to a structure, as req->env[i] or t[k].entry, and then
+# takes it for lost or not set: those kinds are left to valgrind and clang.
 CLANG_TIDY?=	clang-tidy
-TIDY_CHECKS=	-*,clang-analyzer-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-implicit-widening-of-multiplication-result,-bugprone-narrowing-conversions,-bugprone-suspicious-missing-comma,-bugprone-suspicious-string-compare,-bugprone-branch-clone,-clang-analyzer-core.UndefinedBinaryOperatorResult,-clang-analyzer-core.CallAndMessage,-clang-analyzer-core.NonNullParamChecker,-clang-analyzer-core.NullDereference
+TIDY_CHECKS=	-*,clang-analyzer-*,bugprone-*
+TIDY_CHECKS:=	${TIDY_CHECKS},-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
+TIDY_CHECKS:=	${TIDY_CHECKS},-bugprone-easily-swappable-parameters
+TIDY_CHECKS:=	${TIDY_CHECKS},-bugprone-reserved-identifier
+TIDY_CHECKS:=	${TIDY_CHECKS},-bugprone-narrowing-conversions
+TIDY_CHECKS:=	${TIDY_CHECKS},-bugprone-branch-clone
 ANALYZE_CC?=	gcc
 ANALYZE_SRCS=	${OBJECTS_ALL:@o@${PARTS.${o}}@}
 ANALYZE_ARGS=	-std=c99 -D_GNU_SOURCE -DGONS_VERSION='"${VERSION}"' \
 		-Iinclude -Ilib
 analyze: .PHONY lint-c
 	@cd ${.CURDIR} && for o in ${ANALYZE_SRCS}; do \
-		flags=; case $$o in covmerge*) \
-		flags='-Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value';; \
+		flags=; case $$o in \
+		covmerge.c) flags='-Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-null-dereference';; \
+		reexec.c) flags=-Wno-analyzer-malloc-leak;; \
 		esac; \
 		echo "${ANALYZE_CC} -fanalyzer: $$o" && \
 		${ANALYZE_CC} ${ANALYZE_ARGS} -O2 -fanalyzer -Werror $$flags -c \

@@ -321,7 +321,8 @@ gcda_merge_record(struct gcda *d, struct gcda *s, const struct record *a,
 	}
 	head = d->p + a->body - GCDA_HEAD;
 	if (b->zero || a->tag == GCDA_FUNCTION) {
-		if (!b->zero && memcmp(d->p + a->body, s->p + b->body, a->size))
+		if (!b->zero &&
+		    memcmp(d->p + a->body, s->p + b->body, a->size) != 0)
 			return ESTALE;
 		buf_add(out, head, GCDA_HEAD + a->size);
 		return 0;

@@ -362,6 +362,7 @@ hint_text(struct gons__text *text, const struct gons_error *error)
 		[GONS_HINT_NOTBELOW] =
 		    "its pid namespace is neither the own nor below it",
 		[GONS_HINT_KERNEL] = "the kernel does not support it",
+		/* NOLINTNEXTLINE: no comma is missing */
 		[GONS_HINT_PROC] = "without /proc gons_order has to name the "
 				   "types to join",
 		[GONS_HINT_INIT] = "the init process of the pid namespace has "

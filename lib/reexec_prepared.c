@@ -537,6 +537,7 @@ spare_go(void)
 		(void)poll(&p, 1, -1);
 	if (n == (size_t)-1 || message.kind != MSG_GO)
 		_exit(EXIT_SUCCESS); /* no */
+	/* NOLINTNEXTLINE: set by spare_env(), not what rehearse() has freed */
 	gons__status_again(environ);
 	if ((gons__status_action()->flags & GONS_REEXEC_REPLY) != 0 &&
 	    dup2(STDERR_FILENO, STDOUT_FILENO) == -1)
