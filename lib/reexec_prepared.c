@@ -168,7 +168,8 @@ gons__prepared_process(const struct gons__action *what, int *status)
 /*
  * To make a spare takes about as long as an action that does little, so who
  * waits for the end of that comes first, unless the host has none or runs one
- * action after the other.  Returns in each spare that has taken a request.
+ * action after the other; and one is made at a time.  Returns in each spare
+ * that has taken a request.
  */
 static void
 prepared_loop(struct hatch *hatch)
@@ -195,9 +196,9 @@ prepared_loop(struct hatch *hatch)
 		failed = 0;
 		if (!pressing)
 			continue;
-		while (hatch_spares(hatch) < hatch->target && failed == 0)
-			if ((failed = hatch_spare(hatch)) == -1)
-				return;
+		if (hatch_spares(hatch) < hatch->target &&
+		    (failed = hatch_spare(hatch)) == -1)
+			return;
 		if (wanted && failed != 0 && hatch_spares(hatch) == 0)
 			gons__tell(MSG_FORK, failed, NULL);
 	}
