@@ -417,8 +417,8 @@ ATF_TC_BODY(text_long, tc)
 
 	memset(path, 'x', sizeof(path) - 1);
 	(void)snprintf(expected, sizeof(expected),
-	    "gons: invalid gons_net reference \"%s\": File name too long",
-	    path);
+	    "gons: invalid gons_net reference \"%s\": %s", path,
+	    strerror(ENAMETOOLONG));
 	check_text(text_of(GONS_STAGE_OPEN, ENAMETOOLONG, GONS_NET, 0, 0, path),
 	    expected);
 	memset(path, '\001', sizeof(path) - 1);
@@ -426,7 +426,7 @@ ATF_TC_BODY(text_long, tc)
 	    sprintf(expected, "%s", "gons: invalid gons_net reference \"");
 	for (i = 0; i < sizeof(path) - 1; i++, p += 4)
 		memcpy(p, "\\x01", 4);
-	(void)sprintf(p, "\": File name too long");
+	(void)sprintf(p, "\": %s", strerror(ENAMETOOLONG));
 	check_text(text_of(GONS_STAGE_OPEN, ENAMETOOLONG, GONS_NET, 0, 0, path),
 	    expected);
 }

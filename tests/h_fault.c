@@ -44,6 +44,7 @@ void __wrap_free(void *);
 static long fail_at, allocations; /* fail_at 0: none */
 static long live; /* what is not freed yet */
 static int fired;
+static int inside; /* of calloc(3), which calls malloc(3) in some libc */
 static int problems;
 
 static int
@@ -70,13 +71,22 @@ counted(void *p)
 void *
 __wrap_malloc(size_t len)
 {
+	if (inside)
+		return __real_malloc(len);
 	return alloc_fails() ? NULL : counted(__real_malloc(len));
 }
 
 void *
 __wrap_calloc(size_t n, size_t len)
 {
-	return alloc_fails() ? NULL : counted(__real_calloc(n, len));
+	void *p;
+
+	if (alloc_fails())
+		return NULL;
+	inside = 1;
+	p = __real_calloc(n, len);
+	inside = 0;
+	return counted(p);
 }
 
 void *

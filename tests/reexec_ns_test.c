@@ -515,7 +515,7 @@ pid_without_init(void)
 	struct gons_reexec *req;
 	struct target t;
 	int fd;
-	char ref[32];
+	char ref[32], words[128];
 
 	target_start(&t, CLONE_NEWPID, 0);
 	ATF_REQUIRE((fd = open(t.refs[GONS_PID], O_RDONLY | O_CLOEXEC)) != -1);
@@ -524,8 +524,9 @@ pid_without_init(void)
 	req = rx_new("print_pid");
 	ATF_REQUIRE_EQ(0, gons_reexec_namespace(req, "pid", ref));
 	close(fd);
-	rx_fails(req, GONS_FAIL_START, ENOMEM,
-	    "\"print_pid\"|Cannot allocate memory|init process has ended");
+	(void)snprintf(words, sizeof(words),
+	    "\"print_pid\"|%s|init process has ended", strerror(ENOMEM));
+	rx_fails(req, GONS_FAIL_START, ENOMEM, words);
 	gons_reexec_free(req);
 }
 

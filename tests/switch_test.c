@@ -564,12 +564,14 @@ ATF_TC_BODY(descriptor_twice, tc)
 ATF_TC_WITHOUT_HEAD(overlong);
 ATF_TC_BODY(overlong, tc)
 {
-	static char path[30001], shown[PATH_MAX];
+	static char path[30001], shown[PATH_MAX], reason[256];
 	static const size_t lengths[] = { PATH_MAX - 1, PATH_MAX, PATH_MAX + 1,
 		30000 };
 	struct run *r;
 	size_t i;
 
+	(void)snprintf(
+	    reason, sizeof(reason), "\": %s", strerror(ENAMETOOLONG));
 	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		memset(path, 'x', lengths[i]);
 		path[lengths[i]] = '\0';
@@ -578,7 +580,7 @@ ATF_TC_BODY(overlong, tc)
 		r = run_new();
 		run_env(r, "gons_net=%s", path);
 		FAILS(r, GONS_STAGE_OPEN, ENAMETOOLONG, GONS_NET,
-		    GONS_HINT_NONE, "\": File name too long");
+		    GONS_HINT_NONE, reason);
 		ATF_CHECK(strstr(run_value(r, "status"), shown) != NULL);
 	}
 	/* whole at the greatest length that there can be */
