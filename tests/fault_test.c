@@ -135,7 +135,9 @@ likely_errno(long nr)
 	case SYS_clone:
 		return EAGAIN;
 	case SYS_mmap:
+#ifdef SYS_poll
 	case SYS_poll:
+#endif
 	case SYS_ppoll:
 	case SYS_epoll_ctl:
 	case SYS_sendmsg:

@@ -286,6 +286,14 @@ ns_own(struct nsids *ids)
 	ids->children[1] = ns_id("/proc/thread-self/ns/time_for_children");
 }
 
+void
+need_execveat(void)
+{
+	(void)syscall(SYS_execveat, -1, "", NULL, NULL, AT_EMPTY_PATH);
+	if (errno == ENOSYS)
+		atf_tc_skip("execveat(2): %s", strerror(errno));
+}
+
 int
 count_fds(void)
 {
@@ -417,6 +425,7 @@ run(struct run *r, const char *srcdir, const char *name)
 	int err[2], exe, out[2];
 	pid_t pid;
 
+	need_execveat();
 	(void)snprintf(path, sizeof(path), "%s/%s", srcdir, name);
 	exe = open(path, O_PATH | O_CLOEXEC);
 	ATF_REQUIRE_MSG(exe != -1, "%s: %s", path, strerror(errno));

@@ -86,6 +86,9 @@ uint64_t ns_id(const char *path);
 		    "some namespace has changed");                       \
 	} while (0)
 
+/* Skips where no file can be executed by its descriptor: some emulators. */
+void need_execveat(void);
+
 /* How many descriptors are open. */
 int count_fds(void);
 

@@ -127,6 +127,7 @@ body(const atf_tc_t *tc)
 	char name[128];
 	size_t i, len;
 
+	need_execveat();
 	(void)snprintf(name, sizeof(name), "%s", atf_tc_get_ident(tc));
 	len = strlen(name);
 	if (len >= sizeof(prepared) &&
