@@ -35,6 +35,7 @@
 #define MFD_EXEC 0x0010u
 #endif
 
+#define PROC_MAGIC 0x9fa0 /* the file system in /proc, if it is one */
 #define PREPARE 0x40000000u /* flag of an action: be a prepared process */
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 #define SPARES 2 /* children that are forked ahead */

@@ -43,7 +43,6 @@
 #define ROW 10 /* ms between children that ended one after the other */
 #define LINGER 1 /* ms before the next spare is made, if nothing presses */
 #define STATUS_MAX 8191 /* bytes of /proc/thread-self/status */
-#define PROC_MAGIC 0x9fa0
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
 
 enum { /* what the host gets of a spare child, and what that has */

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -74,6 +75,7 @@ static int overridden(const struct gons_reexec *req, const char *entry);
 static int child_exec(void *arg) BORROWED;
 static void child_signals(void) BORROWED;
 static uint64_t child_signals_used(void) BORROWED;
+static int proc_open(const char *path, int flags) BORROWED;
 static uint64_t status_mask(
     const char *text, long n, const char *line) BORROWED;
 static void close_between(unsigned first, unsigned last) BORROWED;
@@ -581,14 +583,32 @@ child_signals_used(void)
 	long n = -1;
 	int fd;
 
-	fd = (int)syscall(
-	    SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
-	if (fd != -1) {
+	if ((fd = proc_open("/proc/self/status", 0)) != -1) {
 		n = syscall(SYS_read, fd, text, sizeof(text));
 		(void)syscall(SYS_close, fd);
 	}
 	return status_mask(text, n, "\nSigIgn:\t") |
 	       status_mask(text, n, "\nSigCgt:\t");
+}
+
+/*
+ * The root may be a container's: any other file in that place is neither
+ * waited for nor believed.
+ */
+static int
+proc_open(const char *path, int flags)
+{
+	struct statfs fs;
+	int fd;
+
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path,
+	    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags, 0);
+	if (fd != -1 &&
+	    (syscall(SYS_fstatfs, fd, &fs) == -1 || fs.f_type != PROC_MAGIC)) {
+		(void)syscall(SYS_close, fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 /* What a line of n bytes of text says, all bits if it is not there. */
@@ -650,9 +670,7 @@ close_listed(unsigned first, unsigned last)
 	unsigned fd, most = 1u << 20;
 	int dir;
 
-	dir = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd",
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (dir != -1) {
+	if ((dir = proc_open("/proc/self/fd", O_DIRECTORY)) != -1) {
 		close_entries(dir, first, last);
 		(void)syscall(SYS_close, dir);
 		return;

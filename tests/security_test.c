@@ -432,6 +432,34 @@ reused_pid(void)
 	gons_reexec_free(req);
 }
 
+/*
+ * A host that is in a container's root: what is called /proc there may be made
+ * to be waited for.  The program cannot be linked there unless it is static.
+ */
+static void
+in_false_proc(void *arg)
+{
+	struct gons_reexec *req = arg;
+
+	CHILD(chroot(".") == 0);
+	(void)alarm(20);
+	CHILD(gons_reexec_run(req) == 0 || errno == ENOENT);
+}
+
+static void
+false_proc(void)
+{
+	struct gons_reexec *req = rx_new("print_held");
+
+	ATF_REQUIRE_EQ(0, mkdir("proc", 0755));
+	ATF_REQUIRE_EQ(0, mkdir("proc/self", 0755));
+	ATF_REQUIRE_EQ(0, mkdir("proc/thread-self", 0755));
+	ATF_REQUIRE_EQ(0, mkfifo("proc/self/status", 0644));
+	ATF_REQUIRE_EQ(0, mkfifo("proc/thread-self/status", 0644));
+	in_child(in_false_proc, req);
+	gons_reexec_free(req);
+}
+
 static const struct rx_case cases[] = {
 	{ "inherited", inherited, RX_SANDBOX, "descriptors in a container" },
 	{ "overwritten_exe", overwritten_exe, RX_SEALED, "/proc/PID/exe" },
@@ -440,6 +468,7 @@ static const struct rx_case cases[] = {
 	{ "stolen_order", stolen_order, RX_SANDBOX, "who reads MSG_KILL" },
 	{ "false_supervisor", false_supervisor, 0, "one who is not there" },
 	{ "others_secrets", others_secrets, 0, "memory of other requests" },
+	{ "false_proc", false_proc, RX_SANDBOX, "a FIFO in /proc" },
 	{ "reused_pid", reused_pid, RX_SANDBOX, "a target that has ended" },
 };
 
