@@ -223,6 +223,22 @@ readme_body()
 	    env gons_net=/none ./readme2
 }
 
+atf_test_case pages
+pages_head()
+{
+	atf_set descr "README.md names every page of the manual once"
+}
+pages_body()
+{
+	for p in "$GONS_TEST_SRC"/man/*.[1-9]; do
+		p=${p##*/}
+		printf '[%s(%s)](man/%s)\n' "${p%.*}" "${p##*.}" "$p"
+	done | LC_ALL=C sort >want
+	sed -n 's/^| \(\[[^|]*\.[1-9])\) |.*/\1/p' \
+	    "$GONS_TEST_SRC/README.md" | LC_ALL=C sort >got
+	atf_check -o file:want cat got
+}
+
 atf_init_test_cases()
 {
 	for p in $pages; do
@@ -232,4 +248,5 @@ atf_init_test_cases()
 	atf_add_test_case messages
 	atf_add_test_case examples
 	atf_add_test_case readme
+	atf_add_test_case pages
 }

@@ -176,11 +176,38 @@ debian_body()
 	atf_check -s exit:1 grep -e json files
 }
 
+atf_test_case fedora
+fedora_head()
+{
+	atf_set descr "Fedora's lists name each installed file once"
+}
+fedora_body()
+{
+	ordinary
+	build "$PWD/obj" CC="$own_cc" PREFIX=/usr LIBDIR=/usr/lib64 \
+	    DESTDIR="$PWD/root" install
+	files root >want
+	# %license is a file of the sources.
+	sed -n '/^%files/,/^```$/{/^%{_/p;}' "$GONS_TEST_SRC/README.md" |
+	    sed 's|%{_libdir}|./usr/lib64|
+	    s|%{_includedir}|./usr/include|
+	    s|%{_mandir}|./usr/share/man|
+	    s|%{_datadir}|./usr/share|' >patterns
+	[ -s patterns ] || atf_fail "README.md has no lists for Fedora"
+	cd root || atf_fail "nothing is installed"
+	while read -r pattern; do
+		# shellcheck disable=SC2086
+		find $pattern ! -type d || atf_fail "$pattern matches nothing"
+	done <../patterns | LC_ALL=C sort >../got
+	cd ..
+	atf_check -o file:want cat got
+}
+
 atf_init_test_cases()
 {
 	# shellcheck source=tests/common.sh
 	. "$(atf_get_srcdir)/common.sh"
-	for tc in version tarball directories staging buildflags debian; do
+	for tc in version tarball directories staging buildflags debian fedora; do
 		atf_add_test_case $tc
 	done
 }
