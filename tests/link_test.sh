@@ -351,6 +351,28 @@ libtool_body()
 	starts ./app
 }
 
+atf_test_case cxx_example
+cxx_example_head()
+{
+	atf_set descr "the example in C++"
+	atf_set require.progs c++
+}
+cxx_example_body()
+{
+	needs_abi c++
+	needs_target user,net
+	links c++ -std=c++11 -Wall -Wextra -Werror -o scoped \
+	    "$stage/share/examples/gons/scoped.cc" \
+	    $(pkg-config --cflags --libs gons)
+	atf_check "$target" user,net sh -c '
+		t=/proc/$TARGET/ns
+		there=$(./scoped user $t/user net $t/net) &&
+		test "$there" = "$(readlink $t/net)" &&
+		test "$there" != "$(./scoped)"'
+	atf_check -s exit:1 -e match:'^scoped: gons: .*unknown.*"nte"' \
+	    ./scoped nte /proc/self/ns/net
+}
+
 atf_test_case cgo
 cgo_head()
 {
@@ -363,27 +385,7 @@ cgo_body()
 	needs_target
 	# Go wants no module in the directory for temporary files.
 	mkdir consumer
-	cat >consumer/main.go <<-'END'
-	package main
-
-	// #cgo pkg-config: gons
-	import "C"
-
-	import (
-		"fmt"
-		"os"
-	)
-
-	func main() {
-		for _, t := range []string{"mnt", "net", "user", "uts"} {
-			name, err := os.Readlink("/proc/self/ns/" + t)
-			if err != nil {
-				name = err.Error()
-			}
-			fmt.Println(t, name)
-		}
-	}
-	END
+	cp "$stage/share/examples/gons/where.go" consumer/main.go
 	echo 'module consumer' >consumer/go.mod
 	export GOCACHE="$PWD/cache" GOPATH="$PWD/go" GOFLAGS=-mod=mod
 	export GOPROXY=off CC=gcc
@@ -717,7 +719,7 @@ atf_init_test_cases()
 		done
 	done
 	for tc in own_compiler sanitizers_gcc sanitizers_clang preload \
-	    through_library sysroot cmake meson libtool cgo musl m32 objects \
+	    through_library sysroot cmake meson libtool cxx_example cgo musl m32 objects \
 	    header symbols early_code shared_object; do
 		atf_add_test_case $tc
 	done
