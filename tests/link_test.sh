@@ -565,13 +565,13 @@ header_body()
 		cp alone.c alone.cc
 		for cc in gcc clang; do
 			command -v $cc || continue
-			for std in c99 c11 c17 gnu99; do
+			for std in c99 c11 c17 c2x gnu99; do
 				strictly $cc -std=$std alone.c
 			done
 		done
 		for cxx in g++ clang++; do
 			command -v $cxx || continue
-			for std in c++98 c++11 c++17 c++20; do
+			for std in c++98 c++11 c++14 c++17 c++20; do
 				strictly $cxx -std=$std alone.cc
 			done
 		done
