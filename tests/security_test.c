@@ -202,7 +202,7 @@ search_memory(void)
 {
 	char line[512], secret[64];
 	long found = 0, mine = 0;
-	unsigned long from, to;
+	unsigned long long from, to;
 	FILE *maps = fopen("/proc/self/maps", "re");
 	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 
@@ -210,8 +210,8 @@ search_memory(void)
 		return 2;
 	reveal(secret, sizeof(secret));
 	while (fgets(line, sizeof(line), maps) != NULL)
-		if (sscanf(line, "%lx-%lx r", &from, &to) == 2 &&
-		    from < (1ul << 47)) {
+		if (sscanf(line, "%llx-%llx r", &from, &to) == 2 &&
+		    from < 1ull << 47) {
 			found += count_in(mem, (off_t)from, (off_t)to, secret);
 			mine += count_in(
 			    mem, (off_t)from, (off_t)to, getenv("HIDDEN"));
