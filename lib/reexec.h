@@ -35,7 +35,6 @@
 #define MFD_EXEC 0x0010u
 #endif
 
-#define PROC_MAGIC 0x9fa0 /* the file system in /proc, if it is one */
 #define PREPARE 0x40000000u /* flag of an action: be a prepared process */
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
 #define SPARES 2 /* children that are forked ahead */
@@ -254,6 +253,7 @@ GONS_INTERNAL int gons__compare_fds(const void *a, const void *b);
 GONS_INTERNAL int gons__build_env(const struct gons_reexec *req,
     struct launch *launch, const struct gons__action *what);
 GONS_INTERNAL int gons__spawn(struct gons_reexec *req, struct launch *launch);
+GONS_INTERNAL int gons__proc_open(const char *path, int flags) BORROWED;
 GONS_INTERNAL void gons__child_close(const struct launch *launch) BORROWED;
 GONS_INTERNAL void gons__close_launch(
     struct launch *launch, struct gons__action *what);

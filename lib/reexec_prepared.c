@@ -15,7 +15,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -113,7 +112,6 @@ static void drain(int *fd);
 static void prepared_end(void);
 static void prepared_forget(void);
 static int standing_of(struct buffer *standing);
-static int proc_open(void);
 static int standing_add(struct buffer *standing, const void *what, size_t len);
 static int standing_proc(struct buffer *standing);
 static int standing_lines(struct buffer *standing, const char *text,
@@ -789,7 +787,8 @@ prepared_get(int sealed)
 	free(prepared.standing.data);
 	memset(&prepared.standing, 0, sizeof(prepared.standing));
 	if (prepared.proc == -1)
-		prepared.proc = proc_open();
+		prepared.proc =
+		    gons__high(gons__proc_open("/proc", O_PATH | O_DIRECTORY));
 	if ((errnum = standing_of(&prepared.standing)) != 0)
 		return errnum;
 	return prepared_start(sealed || prepared.sealed);
@@ -961,19 +960,6 @@ standing_add(struct buffer *standing, const void *what, size_t len)
 	standing->data = data;
 	standing->len += len;
 	return 0;
-}
-
-/* Nothing but a proc file system is believed. */
-static int
-proc_open(void)
-{
-	struct statfs fs;
-	int fd;
-
-	fd = gons__high(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
-	if (fd != -1 && (fstatfs(fd, &fs) == -1 || fs.f_type != PROC_MAGIC))
-		gons__close_fd(&fd);
-	return fd;
 }
 
 /* ENOENT: it is not to be had, or too long. */

@@ -56,6 +56,7 @@ void __asan_unpoison_memory_region(void const volatile *, size_t);
 #define SIGSET_BYTES ((_NSIG - 1) / 8)
 #define SIGNALS (SIGSET_BYTES * 8)
 
+#define PROC_MAGIC 0x9fa0 /* the file system in /proc, if it is one */
 #define STACK 16384 /* bytes, for the child until it executes */
 
 static int sealed = -1; /* a copy of the program in memory */
@@ -75,7 +76,6 @@ static int overridden(const struct gons_reexec *req, const char *entry);
 static int child_exec(void *arg) BORROWED;
 static void child_signals(void) BORROWED;
 static uint64_t child_signals_used(void) BORROWED;
-static int proc_open(const char *path, int flags) BORROWED;
 static uint64_t status_mask(
     const char *text, long n, const char *line) BORROWED;
 static void close_between(unsigned first, unsigned last) BORROWED;
@@ -583,7 +583,7 @@ child_signals_used(void)
 	long n = -1;
 	int fd;
 
-	if ((fd = proc_open("/proc/self/status", 0)) != -1) {
+	if ((fd = gons__proc_open("/proc/self/status", 0)) != -1) {
 		n = syscall(SYS_read, fd, text, sizeof(text));
 		(void)syscall(SYS_close, fd);
 	}
@@ -595,8 +595,8 @@ child_signals_used(void)
  * The root may be a container's: any other file in that place is neither
  * waited for nor believed.
  */
-static int
-proc_open(const char *path, int flags)
+int
+gons__proc_open(const char *path, int flags)
 {
 	struct statfs fs;
 	int fd;
@@ -670,7 +670,7 @@ close_listed(unsigned first, unsigned last)
 	unsigned fd, most = 1u << 20;
 	int dir;
 
-	if ((dir = proc_open("/proc/self/fd", O_DIRECTORY)) != -1) {
+	if ((dir = gons__proc_open("/proc/self/fd", O_DIRECTORY)) != -1) {
 		close_entries(dir, first, last);
 		(void)syscall(SYS_close, dir);
 		return;
