@@ -363,6 +363,8 @@ gcov_kinds(unsigned version)
 
 	if (major == 9 || major == 14)
 		return 9;
+	if (major == 15)
+		return 10;
 	return major >= 10 && major <= 13 ? 8 : 0;
 }
 

@@ -140,6 +140,17 @@ shell(const char *fmt, ...)
 	    "status %#x: %s", (unsigned)status, command);
 }
 
+/* Is there such a program? */
+static int
+have(const char *prefix, const char *program, const char *suffix)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof(command), "command -v %s%s%s >have",
+	    prefix, program, suffix);
+	return system(command) == 0;
+}
+
 /*
  * .gcda files, made up
  */
@@ -802,26 +813,68 @@ static const char source[] =
     "int main(int argc, char **argv)\\n"
     "{ return (argc > 1 ? f(atoi(argv[1])) == 1 : 0); }\\n";
 
+/*
+ * As running the program again counts and, where both have the same byte
+ * order, as that compiler's gcov-tool merges.  "run" starts a program for
+ * another processor.
+ */
+static void
+as_runs(const char *prefix, const char *suffix, const char *run)
+{
+	shell(
+	    "rm -rf *; mkdir o && printf '%s' >p.c && %sgcc%s --coverage -c p.c "
+	    "-o o/p.o && %sgcc%s --coverage o/p.o -o prog",
+	    source, prefix, suffix, prefix, suffix);
+	shell("export GCOV_PREFIX=$PWD/a; %s ./prog 9 && %s ./prog 12; "
+	      "GCOV_PREFIX=$PWD/b; %s ./prog && %s ./prog 11",
+	    run, run, run, run);
+	shell("for t in a b; do f=$(find $t -name p.gcda); "
+	      "for i in 1 2 3 4 5; do cp $f ${f%%p.gcda}p$i.gcda; done; done");
+	if (*run == '\0')
+		shell(
+		    "gcov-tool%s merge a b -o theirs >/dev/null 2>&1", suffix);
+	merge(0, "trees", "ours", "a", "b", NULL);
+	ATF_CHECK_EQ(12, st.merged);
+	shell("test ! -d theirs || diff -r ours theirs");
+	merge(0, "in place", "a", "b", NULL);
+	shell("diff -r a ours");
+	shell("%s ./prog 9 && %s ./prog && %s ./prog 11 && %s ./prog 12 && "
+	      "cmp o/p.gcda $(find ours -name p.gcda)",
+	    run, run, run, run);
+}
+
 ATF_TC_WITHOUT_HEAD(gcov_tool);
 ATF_TC_BODY(gcov_tool, tc)
 {
-	shell(
-	    "mkdir o && printf '%s' >p.c && gcc --coverage -c p.c -o o/p.o && "
-	    "gcc --coverage o/p.o -o prog",
-	    source);
-	shell("GCOV_PREFIX=$PWD/a ./prog 9 && GCOV_PREFIX=$PWD/b ./prog && "
-	      "GCOV_PREFIX=$PWD/b ./prog 11 && GCOV_PREFIX=$PWD/a ./prog 12");
-	shell("for t in a b; do f=$(find $t -name p.gcda); "
-	      "for i in 1 2 3 4 5; do cp $f ${f%%p.gcda}p$i.gcda; done; done");
-	shell("gcov-tool merge a b -o theirs >/dev/null 2>&1");
-	merge(0, "trees", "ours", "a", "b", NULL);
-	ATF_CHECK_EQ(12, st.merged);
-	shell("diff -r ours theirs");
-	merge(0, "in place", "a", "b", NULL);
-	shell("diff -r a theirs");
-	/* And as running it again does. */
-	shell("./prog 9 && ./prog && ./prog 11 && ./prog 12 && "
-	      "cmp o/p.gcda $(find ours -name p.gcda)");
+	as_runs("", "", "");
+}
+
+/* Each other version of gcc that is here. */
+ATF_TC_WITHOUT_HEAD(gcc_versions);
+ATF_TC_BODY(gcc_versions, tc)
+{
+	char suffix[8];
+	int n = 0, version;
+
+	for (version = 9; version < 30; version++) {
+		(void)snprintf(suffix, sizeof(suffix), "-%d", version);
+		if (!have("", "gcc", suffix) || !have("", "gcov-tool", suffix))
+			continue;
+		printf("gcc%s\n", suffix);
+		as_runs("", suffix, "");
+		n++;
+	}
+	if (n < 2)
+		atf_tc_skip("there are no two versions of gcc");
+}
+
+/* Words are the other way round. */
+ATF_TC_WITHOUT_HEAD(gcc_big_endian);
+ATF_TC_BODY(gcc_big_endian, tc)
+{
+	if (!have("s390x-linux-gnu-", "gcc", "") || !have("", "qemu-s390x", ""))
+		atf_tc_skip("no s390x-linux-gnu-gcc, or no qemu-s390x");
+	as_runs("s390x-linux-gnu-", "", "qemu-s390x -L /usr/s390x-linux-gnu");
 }
 
 ATF_TC_WITHOUT_HEAD(clang_runtime);
@@ -1461,6 +1514,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, tree_together);
 	ATF_TP_ADD_TC(tp, tree_planted);
 	ATF_TP_ADD_TC(tp, gcov_tool);
+	ATF_TP_ADD_TC(tp, gcc_versions);
+	ATF_TP_ADD_TC(tp, gcc_big_endian);
 	ATF_TP_ADD_TC(tp, clang_runtime);
 	ATF_TP_ADD_TC(tp, pgo);
 	ATF_TP_ADD_TC(tp, cover_cases);
