@@ -30,7 +30,7 @@ struct contender {
 	double median, ratio;
 };
 
-static double
+static inline double
 bench_clock(void)
 {
 	struct timespec t;
@@ -39,7 +39,7 @@ bench_clock(void)
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-static int
+static inline int
 bench_compare(const void *a, const void *b)
 {
 	const double *x = a, *y = b;
@@ -47,14 +47,14 @@ bench_compare(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-static double
+static inline double
 bench_median(double *us, int n)
 {
 	qsort(us, (size_t)n, sizeof(*us), bench_compare);
 	return us[n / 2];
 }
 
-static void
+static inline void
 bench_rest(long us)
 {
 	struct timespec t = { 0, us * 1000 };
@@ -63,7 +63,7 @@ bench_rest(long us)
 }
 
 /* The time of one run. */
-static double
+static inline double
 bench_turn(struct contender *c)
 {
 	int k, runs = c->runs > 0 ? c->runs : 1;
@@ -82,7 +82,7 @@ bench_turn(struct contender *c)
  * Each in turn, again and again for so many seconds; between two there is
  * time to settle.  The first round does not count.
  */
-static void
+static inline void
 bench_take_turns(struct contender *c, int n, double seconds, long rest)
 {
 	static double ratio[ROUNDS_MAX];
@@ -107,20 +107,20 @@ bench_take_turns(struct contender *c, int n, double seconds, long rest)
 		c[i].median = bench_median(c[i].us, r);
 }
 
-static void
+static inline void
 bench_title(const char *title, const char *than)
 {
 	printf("\n%-50s %10s %8s  %s\n", title, "median us", than, "goal");
 }
 
-static void
+static inline void
 bench_goal(double value, double goal)
 {
 	printf("  <= %.2f: %s\n", goal, value <= goal ? "holds" : "MISSED");
 }
 
 /* After bench_take_turns(). */
-static void
+static inline void
 bench_print(const struct contender *c, int n)
 {
 	int i;

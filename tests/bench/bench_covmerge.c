@@ -4,10 +4,8 @@
  * Copyright (c) 2026 The libgons developers
  *
  * How long gons_covmerge(3) takes, in the working directory (which should be
- * on tmpfs): two trees of 2001 .gcda files, taking turns with gcov-tool if
- * there is one (the goal: at least 4 times as fast), and two Go profiles of
- * 100 000 and of 1 000 000 lines (at most 450 ms, in 100 MB).  Prints the
- * median of several runs, and the memory that was resident at most.
+ * on tmpfs): two trees of .gcda files, taking turns with gcov-tool if there is
+ * one, and two Go profiles; and whether more takes longer than its size says.
  */
 
 #include <sys/resource.h>
@@ -19,11 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <gons.h>
 
+#include "bench.h"
+
+#define NEW "rm -rf sum"
 #define RUNS 9
 #define FILES 2001
 #define GCOV_TOOL "gcov-tool merge one two -o sum >out.txt 2>&1"
@@ -76,14 +76,14 @@ make_gcda(const char *path, uint32_t seed, size_t functions)
 }
 
 static void
-make_trees(size_t functions)
+make_trees(unsigned files, size_t functions)
 {
 	char path[64];
 	unsigned i;
 
-	shell("mkdir -p one two && for i in $(seq 0 20); do "
+	shell("rm -rf one two; mkdir -p one two && for i in $(seq 0 20); do "
 	      "mkdir -p one/$i two/$i; done");
-	for (i = 0; i < FILES; i++) {
+	for (i = 0; i < files; i++) {
 		(void)snprintf(path, sizeof(path), "one/%u/%u.gcda", i % 21, i);
 		make_gcda(path, i, functions);
 		memcpy(path, "two", 3);
@@ -111,29 +111,21 @@ make_profile(const char *path, int lines, int count)
 		exit(1);
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x < *y ? -1 : *x > *y);
-}
-
 /*
  * In a process of its own: the command or, if that is NULL, a merge of the
- * n last of one and two into sum.  Returns milliseconds.
+ * n last of one and two into sum.  Returns microseconds.
  */
 static double
 once(const char *before, const char *command, size_t n, long *kb)
 {
 	static const char *const src[] = { "one", "two" };
-	struct timespec from, to;
 	struct rusage ru;
+	double from;
 	int status;
 	pid_t pid;
 
 	shell(before);
-	(void)clock_gettime(CLOCK_MONOTONIC, &from);
+	from = bench_clock();
 	if ((pid = fork()) == 0)
 		_exit(command != NULL
 			  ? system(command) != 0
@@ -142,68 +134,114 @@ once(const char *before, const char *command, size_t n, long *kb)
 		(void)fprintf(stderr, "a merge failed\n");
 		exit(1);
 	}
-	(void)clock_gettime(CLOCK_MONOTONIC, &to);
 	*kb = ru.ru_maxrss > *kb ? ru.ru_maxrss : *kb;
-	return (double)(to.tv_sec - from.tv_sec) * 1e3 +
-	       (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+	return bench_clock() - from;
 }
 
-static void
-measure(const char *what, const char *before, size_t n)
+/* Returns the median, in microseconds. */
+static double
+measure(const char *what, const char *before, size_t n, long *kb)
 {
-	double t[RUNS];
-	long kb = 0;
+	double us[RUNS], median;
 	int i;
 
 	for (i = 0; i < RUNS; i++)
-		t[i] = once(before, NULL, n, &kb);
-	qsort(t, RUNS, sizeof(t[0]), compare);
-	(void)printf("%-44s %8.1f ms %8ld KB\n", what, t[RUNS / 2], kb);
-	(void)fflush(stdout);
+		us[i] = once(before, NULL, n, kb);
+	median = bench_median(us, RUNS);
+	printf("  %-48s %10.1f", what, median);
+	return median;
 }
 
-/* Beside gcov-tool, if there is one: they take turns. */
+/* That many times as much takes how much longer? */
 static void
-race(const char *what, const char *before, size_t n, const char *tool)
+linear(double few, double many, int times)
 {
-	double ours[RUNS], ratio[RUNS], theirs[RUNS];
-	long kb = 0, none = 0;
+	printf(" %8.2f", many / few);
+	bench_goal(many / few, 1.2 * times);
+	fflush(stdout);
+}
+
+/* Beside gcov-tool: they take turns. */
+static void
+race(const char *what, const char *before, size_t n, double goal)
+{
+	double ours[RUNS], ratio[RUNS];
+	long kb = 0;
 	int i;
 
-	if (system("command -v gcov-tool >out.txt") != 0) {
-		measure(what, before, n);
-		return;
-	}
 	for (i = 0; i < RUNS; i++) {
 		ours[i] = once(before, NULL, n, &kb);
-		theirs[i] = once("rm -rf sum", tool, n, &none);
-		ratio[i] = theirs[i] / ours[i];
+		ratio[i] = ours[i] / once("rm -rf sum", GCOV_TOOL, n, &kb);
 	}
-	qsort(ours, RUNS, sizeof(ours[0]), compare);
-	qsort(ratio, RUNS, sizeof(ratio[0]), compare);
-	(void)printf("%-44s %8.1f ms %8ld KB  gcov-tool / it: %.2f\n", what,
-	    ours[RUNS / 2], kb, ratio[RUNS / 2]);
-	(void)fflush(stdout);
+	printf("  %-48s %10.1f %8.2f", what, bench_median(ours, RUNS),
+	    bench_median(ratio, RUNS));
+	if (goal > 0)
+		bench_goal(bench_median(ratio, RUNS), goal);
+	else
+		printf("\n");
+	fflush(stdout);
+}
+
+static void
+races(void)
+{
+	if (system("command -v gcov-tool >out.txt") != 0) {
+		printf("left out: gcov-tool is not installed\n");
+		return;
+	}
+	bench_title("merging .gcda", "/ theirs");
+	make_trees(FILES, 2);
+	race("2 trees of 2001 small files to a new one", NEW, 2, 0.25);
+	race("one of them to the other", "rm -rf sum; cp -r one sum", 1, 0);
+	make_trees(FILES, 20);
+	race("2 trees of 2001 larger files to a new one", NEW, 2, 0);
+}
+
+static void
+trees(void)
+{
+	double few;
+	long kb = 0;
+
+	bench_title("merging .gcda", "/ before");
+	make_trees(FILES / 10, 2);
+	few = measure("2 trees of 200 small files to a new one", NEW, 2, &kb);
+	make_trees(FILES, 2);
+	printf("\n");
+	linear(few,
+	    measure("2 trees of 2001 small files to a new one", NEW, 2, &kb),
+	    10);
+	shell("rm -rf one two sum out.txt");
+}
+
+static void
+profiles(void)
+{
+	double few, many;
+	long kb = 0;
+
+	bench_title("merging Go profiles", "/ before");
+	make_profile("one", 100000, 1);
+	make_profile("two", 100000, 3);
+	few = measure("2 of 100 000 lines", NEW, 2, &kb);
+	make_profile("one", 1000000, 1);
+	make_profile("two", 1000000, 3);
+	printf("\n");
+	many = measure("2 of 1 000 000 lines", NEW, 2, &kb);
+	linear(few, many, 10);
+	printf("  %-48s %10.2f %8s", "seconds that these take", many / 1e6, "");
+	bench_goal(many / 1e6, 0.45);
+	printf("  %-48s %10.1f %8s", "MiB of memory that these take",
+	    (double)kb / 1024, "");
+	bench_goal((double)kb / 1024, 100);
+	shell("rm -f one two sum");
 }
 
 int
 main(void)
 {
-	make_trees(2);
-	race("2 trees of 2001 small .gcda to a new one", "rm -rf sum", 2,
-	    GCOV_TOOL);
-	race("one of them to the other", "rm -rf sum; cp -r one sum", 1,
-	    GCOV_TOOL);
-	make_trees(20);
-	race("2 trees of 2001 larger .gcda to a new one", "rm -rf sum", 2,
-	    GCOV_TOOL);
-	shell("rm -rf one two sum out.txt");
-	make_profile("one", 100000, 1);
-	make_profile("two", 100000, 3);
-	measure("2 Go profiles of 100 000 lines", "rm -f sum", 2);
-	make_profile("one", 1000000, 1);
-	make_profile("two", 1000000, 3);
-	measure("2 Go profiles of 1 000 000 lines", "rm -f sum", 2);
-	shell("rm -f one two sum");
-	return (0);
+	races();
+	trees();
+	profiles();
+	return 0;
 }

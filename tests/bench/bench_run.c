@@ -99,8 +99,10 @@ compare(const char *when, int n)
 	int i;
 
 	memcpy(apart, row, sizeof(apart));
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 4; i++) {
 		row[i].times = ROW;
+		apart[i].times = 1;
+	}
 	apart[2].name = "gons_reexec_run, prepared, a spare child ready";
 	apart[2].goal = 0.30;
 	bench_take_turns(row, n, SECONDS, REST);
