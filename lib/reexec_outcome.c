@@ -104,10 +104,11 @@ judge_start(struct gons_reexec *req)
 		break;
 	case MSG_FORK:
 		say(req, GONS_FAIL_START, errnum,
-		    "no process can be made in the pid namespace: %s%s",
+		    "no process can be made for the action: %s%s",
 		    strerror(errnum),
 		    errnum == ENOMEM
-			? " (its init process has ended, or memory is short)"
+			? " (its pid namespace's init process has ended, "
+			  "or memory is short)"
 			: "");
 		break;
 	default:

@@ -83,6 +83,7 @@ struct outcome {
 static char helper[4096];
 static long points[3]; /* that were tried: likely, missing, interrupted */
 static long allocs;
+static long sockets; /* points where a supervisor got no pair of them */
 
 static int
 is_interruptible(long nr)
@@ -464,6 +465,9 @@ all_points(struct plan *plan)
 			break;
 		points[plan->mode]++;
 		check(plan, &o);
+		if (plan->who == CHILD_OF_HOST && o.hit == SYS_socketpair &&
+		    strstr(o.out, "made for the action") != NULL)
+			sockets++;
 		if (plan->mode == INTERRUPTED && strcmp(o.out, clean.out) != 0)
 			atf_tc_fail_nonfatal("%s: EINTR in call %ld, number "
 					     "%ld: %s instead of %s",
@@ -642,6 +646,10 @@ all_of_kind(const atf_tc_t *tc, const char *kind, const char *type)
 			plan.mode = (enum mode)mode;
 			all_points(&plan);
 		}
+	ATF_CHECK_MSG(sockets >= 2 || (strcmp(kind, "pid") != 0 &&
+					  strcmp(kind, "die") != 0 &&
+					  strcmp(kind, "linger_die") != 0),
+	    "the supervisor's sockets were not tried");
 	all_allocations(&plan);
 	if (type != NULL)
 		target_stop(&t);

@@ -262,11 +262,11 @@ static const struct kind {
 	{ "die", "copy", GONS_REEXEC_DIE_WITH_PARENT, 0, 0, NULL },
 	{ "linger", "linger", 0, 0, 0, NULL },
 	{ "linger_die", "linger", GONS_REEXEC_DIE_WITH_PARENT, 0, 0, NULL },
-	{ "prepared", "copy", GONS_REEXEC_PREPARED, 2, 0, NULL },
+	{ "prepared", "copy", GONS_REEXEC_PREPARED, 3, 0, NULL },
 	{ "prepared_reply", "reply", GONS_REEXEC_PREPARED | GONS_REEXEC_REPLY,
-	    2, 0, "net" },
-	{ "prepared_pid", "copy", GONS_REEXEC_PREPARED, 2, 0, "pid" },
-	{ "prepared_linger", "linger", GONS_REEXEC_PREPARED, 2, 0, NULL },
+	    3, 0, "net" },
+	{ "prepared_pid", "copy", GONS_REEXEC_PREPARED, 3, 0, "pid" },
+	{ "prepared_linger", "linger", GONS_REEXEC_PREPARED, 3, 0, NULL },
 };
 
 static int
