@@ -105,7 +105,11 @@ gons__receive(int sock, void *buf, size_t size, int *fds, size_t n)
 		memcpy(fds, CMSG_DATA(c), got * sizeof(int));
 	}
 	errno = 0;
-	return r < (ssize_t)MESSAGE_SHORT ? (size_t)-1 : (size_t)r;
+	if (r >= (ssize_t)MESSAGE_SHORT)
+		return (size_t)r;
+	for (i = 0; i < n; i++)
+		gons__close_fd(&fds[i]);
+	return (size_t)-1;
 }
 
 int

@@ -386,7 +386,7 @@ spare_wait(const struct hatch *hatch, const int *theirs)
 static void
 rehearse(int *status)
 {
-	char action[] = "gons_reexec_action=0:,,,,,:-";
+	char action[] = "gons_reexec_action=0:,,,,:-";
 	char *env[] = { action, NULL }, **old = environ;
 	volatile char *page, low[REHEARSE_STACK];
 	struct message message;
@@ -718,6 +718,8 @@ prepared_take(int *fds, int64_t until)
 			return EPIPE;
 		if (n != 0 && message.kind == MSG_SPARE)
 			break;
+		for (i = 0; i < NSPARE; i++) /* that nobody asked for */
+			gons__close_fd(&fds[i]);
 		if (n != 0 && message.kind == MSG_FORK && asked)
 			return message.value == ESRCH ? EPIPE : message.value;
 		if (n != 0)
