@@ -124,8 +124,8 @@ make_noise(void)
 }
 
 /*
- * Takes whatever is sent to it, and will not die with who sent it: the order
- * to end it must not be for it to read.
+ * Takes whatever is sent to it, and will not die with who sent it, nor with its
+ * session: the order to end it must not be for it to read.
  */
 static int
 steal(void)
@@ -134,6 +134,8 @@ steal(void)
 	int fd;
 
 	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	if (setsid() == -1)
+		return 2;
 	for (;;) {
 		for (fd = 3; fd < MOSTFDS; fd++)
 			(void)recv(fd, order, sizeof(order), MSG_DONTWAIT);
@@ -151,8 +153,30 @@ pretend(void)
 
 	for (fd = 3; fd < MOSTFDS; fd++)
 		shoot(fd, supervised, sizeof(supervised), 0);
+	if (setsid() == -1)
+		return 2;
 	for (;;)
 		(void)pause();
+	return 0;
+}
+
+static int
+has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
+
+	if (fd != -1)
+		(void)close(fd);
+	return fd != -1;
+}
+
+/* Had it a controlling terminal, could it leave its session, has it one yet? */
+static int
+leave_terminal(void)
+{
+	int had = has_terminal(), left = setsid() != -1;
+
+	(void)printf("%d %d %d\n", had, left, has_terminal());
 	return 0;
 }
 
@@ -231,6 +255,7 @@ register_and_check(void)
 	    gons_reexec_register("make_noise", make_noise) == -1 ||
 	    gons_reexec_register("steal", steal) == -1 ||
 	    gons_reexec_register("pretend", pretend) == -1 ||
+	    gons_reexec_register("leave_terminal", leave_terminal) == -1 ||
 	    gons_reexec_register("bear_secret", bear_secret) == -1 ||
 	    gons_reexec_register("search_memory", search_memory) == -1)
 		abort();
@@ -390,6 +415,44 @@ false_supervisor(void)
 	gons_reexec_free(req);
 }
 
+/* A host that has a controlling terminal. */
+static void
+in_terminal(void *arg)
+{
+	struct gons_reexec *req = arg;
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	CHILD(setsid() != -1 && master != -1 && unlockpt(master) == 0);
+	CHILD(open(ptsname(master), O_RDWR | O_CLOEXEC) != -1);
+	CHILD(has_terminal());
+	CHILD(gons_reexec_run(req) == 0);
+	CHILD(strcmp(rx_result(req), "1 1 0\n") == 0);
+}
+
+/* A child has it, too, until it calls setsid(2); in each kind of process. */
+static void
+terminal(void)
+{
+	static const unsigned flags[] = { 0, GONS_REEXEC_DIE_WITH_PARENT };
+	struct gons_reexec *req = rx_new("leave_terminal");
+	int i, master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct target t;
+
+	if (master == -1)
+		atf_tc_skip("no terminals here: %s", strerror(errno));
+	close(master);
+	target_start(&t, CLONE_NEWPID, 0);
+	for (i = 0; i < 4; i++) {
+		if (i == 2)
+			ATF_REQUIRE_EQ(0, gons_reexec_namespace(
+					      req, "pid", t.refs[GONS_PID]));
+		rx_flags(req, flags[i % 2]);
+		in_child(in_terminal, req);
+	}
+	gons_reexec_free(req);
+	target_stop(&t);
+}
+
 /* What one request had is nowhere in the memory of the next one's child. */
 static void
 others_secrets(void)
@@ -467,6 +530,7 @@ static const struct rx_case cases[] = {
 	{ "hostile_messages", hostile_messages, 0, "what a child may say" },
 	{ "stolen_order", stolen_order, RX_SANDBOX, "who reads MSG_KILL" },
 	{ "false_supervisor", false_supervisor, 0, "one who is not there" },
+	{ "terminal", terminal, RX_SANDBOX, "setsid(2) in an action" },
 	{ "others_secrets", others_secrets, 0, "memory of other requests" },
 	{ "false_proc", false_proc, RX_SANDBOX, "a FIFO in /proc" },
 	{ "reused_pid", reused_pid, RX_SANDBOX, "a target that has ended" },
