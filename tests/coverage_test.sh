@@ -13,7 +13,7 @@ count()
 	llvm)	$llvm_data merge -o merged *.profraw &&
 		$llvm_cov show ./app -instr-profile=merged |
 		sed 's/^[^|]*|//' ;;
-	esac 2>tool | sed -n 's/^ *\([0-9]*\).*COUNTED.*/\1/p'
+	esac 2>tool | sed -n 's/#####/0/; s/^ *\([0-9]*\).*COUNTED.*/\1/p'
 }
 
 # counted KIND COMPILER...: each child once, however it was started.
@@ -28,18 +28,60 @@ counted()
 	llvm_data=$(command -v llvm-profdata || command -v llvm-profdata-14)
 	[ $kind = gcc ] || [ -n "$llvm_cov" ] || atf_skip "there is no llvm-cov"
 	cat >counted.c <<-'END'
+	#include <sys/mount.h>
+	#include <sys/syscall.h>
 	#include <sched.h>
+	#include <signal.h>
 	#include <stdio.h>
+	#include <stdlib.h>
+	#include <string.h>
 	#include <unistd.h>
 	#include <gons.h>
 
 	static int
+	is(const char *where)
+	{
+		return strcmp(getenv("WHERE"), where) == 0;
+	}
+
+	/* A read-only root without /proc. */
+	static int
+	pivot(void)
+	{
+		return unshare(CLONE_NEWUSER | CLONE_NEWNS) == -1 ||
+		    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+		    mount("root", "root", NULL, MS_BIND, NULL) == -1 ||
+		    mount("none", "root", NULL,
+		    MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == -1 ||
+		    chdir("root") == -1 ||
+		    syscall(SYS_pivot_root, ".", ".") == -1 ||
+		    umount2(".", MNT_DETACH) == -1;
+	}
+
+	/* Returns: clang infers counts from how functions are left. */
+	static void
+	count(void)
+	{
+		printf("ok"); /* COUNTED */
+	}
+
+	static int
 	action(void)
 	{
-		if (unshare(CLONE_NEWUSER) == -1 || chroot("root") == -1 ||
-		    chdir("/") == -1)
+		if (is("chroot") && (unshare(CLONE_NEWUSER) == -1 ||
+		    chroot("root") == -1 || chdir("/") == -1))
 			return 1;
-		printf("ok"); /* COUNTED */
+		if (is("pivot") && pivot())
+			return 2;
+		if (is("user") && (setgid(65534) == -1 || setuid(65534) == -1))
+			return 3;
+		count();
+		if (is("killed"))
+			raise(SIGKILL);
+		if (is("late")) {
+			fclose(stdout);
+			pause();
+		}
 		return 0;
 	}
 
@@ -53,10 +95,11 @@ counted()
 		gons_reexec_register("action", action);
 		gons_reexec_check();
 		req = gons_reexec_new("action");
+		gons_reexec_setgrace(req, 50);
 		if (argc > 1)
 			gons_reexec_setflags(req, GONS_REEXEC_PREPARED);
 		for (i = 0; i < 4; i++)
-			if (gons_reexec_run(req) == -1) {
+			if ((gons_reexec_run(req) == -1) != is("killed")) {
 				fprintf(stderr, "%s\n", gons_reexec_error(req));
 				return 1;
 			}
@@ -65,6 +108,8 @@ counted()
 	}
 	END
 	mkdir root tmp
+	places="killed chroot pivot late"
+	[ "$(id -u)" -ne 0 ] || places="$places user"
 	export LLVM_PROFILE_FILE="$PWD/app-%m.profraw"
 	unset GCOV_PREFIX GCOV_PREFIX_STRIP GONS_COVERAGE
 	for how in '' -static; do
@@ -72,15 +117,26 @@ counted()
 		    $(pkg-config --cflags gons)
 		links "$@" $how -o app counted.o \
 		    $(pkg-config --static --libs gons)
-		atf_check env TMPDIR="$PWD/tmp" ./app
-		count $kind >got
-		atf_check -o inline:'4\n' cat got
-		atf_check env TMPDIR="$PWD/tmp" ./app prepared
-		count $kind >got
-		atf_check -o inline:'8\n' cat got
-		rm -f *.gcda *.profraw
-		atf_check -o empty find root tmp -mindepth 1
+		for place in $places; do
+			counted_at $place ''
+			counted_at $place prepared
+		done
 	done
+}
+
+# counted_at PLACE HOW: four children there, and four again; a child that is
+# killed counts for nothing, and does no harm.
+counted_at()
+{
+	echo "$kind, linked with ${how:-a shared library}: $1 $2"
+	for n in 4 8; do
+		[ $1 != killed ] || n=0
+		atf_check env TMPDIR="$PWD/tmp" WHERE=$1 ./app $2
+		count $kind >got
+		atf_check -o inline:"$n\n" cat got
+	done
+	atf_check -o empty find root tmp -mindepth 1
+	[ $1 = killed ] || rm -f *.gcda *.profraw
 }
 
 for kind in gcc clang llvm; do
