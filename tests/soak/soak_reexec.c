@@ -6,8 +6,8 @@
  * Many runs from many threads, fresh and prepared, a good part of which go
  * wrong on purpose: soak_reexec [SECONDS].  The environment: SOAK_RUNS (20000)
  * and SOAK_THREADS (16).  Each outcome has to be the one that was provoked.
- * At the end: runs, failures by kind, and what the process holds before and
- * after; it fails if that has grown.
+ * At the end: runs by kind, fresh and prepared, and what the process holds
+ * before and after; it fails if that has grown.
  */
 
 #include <sys/wait.h>
@@ -52,7 +52,7 @@ static const struct sort sorts[] = {
 };
 #define NSORTS (sizeof(sorts) / sizeof(*sorts))
 
-static long todo, done[NSORTS], wrong, late;
+static long todo, done[NSORTS][2], wrong, late; /* done: fresh, prepared */
 static time_t until;
 
 static int
@@ -159,7 +159,9 @@ work(void *arg)
 		if (rand_r(&seed) % 8 == 0)
 			flags |= GONS_REEXEC_DIE_WITH_PARENT;
 		once(&sorts[i], flags);
-		__atomic_add_fetch(&done[i], 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(
+		    &done[i][(flags & GONS_REEXEC_PREPARED) != 0], 1,
+		    __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -235,9 +237,11 @@ main(int argc, char **argv)
 	(void)memset(done, 0, sizeof(done));
 	work_all(runs, threads);
 	children = waitpid(-1, NULL, WNOHANG | __WALL) != -1;
+	(void)printf("%8s %8s\n", "fresh", "prepared");
 	for (i = 0; i < NSORTS; i++) {
-		(void)printf("%8ld %s\n", done[i], sorts[i].name);
-		total += done[i];
+		(void)printf(
+		    "%8ld %8ld %s\n", done[i][0], done[i][1], sorts[i].name);
+		total += done[i][0] + done[i][1];
 	}
 	(void)printf("%8ld runs, %ld left out for want of time, %ld wrong\n",
 	    total, late, wrong);
