@@ -65,6 +65,19 @@ counted()
 		printf("ok"); /* COUNTED */
 	}
 
+	/* Killed soon, perhaps while the counters are written. */
+	static void
+	die_in(int us)
+	{
+		pid_t pid = getpid();
+
+		if (syscall(SYS_clone, 0, 0, 0, 0, 0) != 0)
+			return;
+		usleep(us);
+		kill(pid, SIGKILL);
+		syscall(SYS_exit_group, 0);
+	}
+
 	static int
 	action(void)
 	{
@@ -78,6 +91,8 @@ counted()
 		count();
 		if (is("killed"))
 			raise(SIGKILL);
+		if (is("dying"))
+			die_in(atoi(getenv("US")));
 		if (is("late")) {
 			fclose(stdout);
 			pause();
@@ -99,7 +114,8 @@ counted()
 		if (argc > 1)
 			gons_reexec_setflags(req, GONS_REEXEC_PREPARED);
 		for (i = 0; i < 4; i++)
-			if ((gons_reexec_run(req) == -1) != is("killed")) {
+			if ((gons_reexec_run(req) == -1) != is("killed") &&
+			    !is("dying")) {
 				fprintf(stderr, "%s\n", gons_reexec_error(req));
 				return 1;
 			}
@@ -121,7 +137,26 @@ counted()
 			counted_at $place ''
 			counted_at $place prepared
 		done
+		counted_dying ''
+		counted_dying prepared
 	done
+}
+
+# counted_dying HOW: wherever death met them, what is there can be read, and
+# counts on.
+counted_dying()
+{
+	echo "$kind, linked with ${how:-a shared library}: dying $1"
+	for us in 0 200 400 600 800 1000 1300 1600 2000 2500 3000; do
+		atf_check env TMPDIR="$PWD/tmp" WHERE=dying US=$us ./app $1
+	done
+	count $kind >got
+	atf_check env TMPDIR="$PWD/tmp" WHERE= ./app $1
+	n=$(cat got)
+	count $kind >got
+	atf_check -o inline:"$((${n:-0} + 4))\n" cat got
+	atf_check -o empty find root tmp -mindepth 1
+	rm -f *.gcda *.profraw
 }
 
 # counted_at PLACE HOW: four children there, and four again; a child that is
