@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -30,6 +31,7 @@
 #include <unistd.h>
 
 #include "helpers.h"
+#include "reexec.h"
 
 const struct ns_type ns_types[NTYPES] = {
 	{ "cgroup", CLONE_NEWCGROUP },
@@ -41,6 +43,53 @@ const struct ns_type ns_types[NTYPES] = {
 	{ "user", CLONE_NEWUSER },
 	{ "uts", CLONE_NEWUTS },
 };
+
+/*
+ * The thread sanitizer gives each forked process a thread of its own, and so
+ * keeps it out of user and mount namespaces, and prepared children out of all.
+ * It only tidies up, and ends when a sandbox is announced; but the run time
+ * does not know of it before the program has made a thread.  That takes 0.1 s,
+ * for which children of one action have no use: they have joined.
+ */
+void __sanitizer_sandbox_on_notify(void *) __attribute__((weak));
+extern __typeof__(gons__status_action) gons__status_action
+    __attribute__((weak));
+
+static int
+has_one_action(void)
+{
+	const struct gons__action *what = NULL;
+
+	if (gons__status_action != NULL)
+		what = gons__status_action();
+	return what != NULL && (what->flags & PREPARE) == 0;
+}
+
+static void *
+nothing(void *arg)
+{
+	return arg;
+}
+
+static void
+end_own_thread(void)
+{
+	__sanitizer_sandbox_on_notify(NULL);
+}
+
+__attribute__((constructor(150))) static void
+be_single_threaded(void)
+{
+	pthread_t thread;
+
+	if (!THREAD_SANITIZER || has_one_action())
+		return;
+	if (pthread_create(&thread, NULL, nothing, NULL) != 0 ||
+	    pthread_join(thread, NULL) != 0 ||
+	    pthread_atfork(NULL, NULL, end_own_thread) != 0)
+		abort();
+	end_own_thread();
+}
 
 void
 child_failed(const char *file, int line, const char *cond)
@@ -158,19 +207,9 @@ need_nobody(void)
 		    strerror(errnum));
 }
 
-/*
- * The thread sanitizer has a thread of its own, with which a process cannot
- * enter a user namespace; root can do without.
- */
 void
 sandbox(int flags)
 {
-#ifdef __SANITIZE_THREAD__
-	if (geteuid() == 0) {
-		ATF_REQUIRE_EQ(0, unshare(flags));
-		return;
-	}
-#endif
 	need_userns();
 	ATF_REQUIRE_MSG(unshare_mapped(CLONE_NEWUSER | flags) == 0,
 	    "unshare: %s", strerror(errno));
@@ -208,10 +247,6 @@ target_start(struct target *t, int flags, int options)
 {
 	int life[2], report[2], type;
 
-#ifdef __SANITIZE_THREAD__
-	if ((flags & CLONE_NEWUSER) != 0)
-		need_userns();
-#endif
 	ATF_REQUIRE(pipe2(life, O_CLOEXEC) == 0);
 	ATF_REQUIRE(pipe2(report, O_CLOEXEC) == 0);
 	ATF_REQUIRE((t->child = fork()) != -1);
@@ -292,6 +327,14 @@ need_execveat(void)
 	(void)syscall(SYS_execveat, -1, "", NULL, NULL, AT_EMPTY_PATH);
 	if (errno == ENOSYS)
 		atf_tc_skip("execveat(2): %s", strerror(errno));
+}
+
+void
+need_no_proc(void)
+{
+	if (ADDRESS_SANITIZER || THREAD_SANITIZER)
+		atf_tc_skip(
+		    "the sanitizer's run time does not start without /proc");
 }
 
 int

@@ -26,6 +26,23 @@
 
 #define NOBODY 65534
 
+/* clang does not say it as gcc does */
+#if defined(__has_feature)
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#define ADDRESS_SANITIZER 1
+#else
+#define ADDRESS_SANITIZER 0
+#endif
+#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#else
+#define THREAD_SANITIZER 0
+#endif
+
 /* The types as the manual lists them, in the order of enum gons_type. */
 struct ns_type {
 	const char *name;
@@ -86,6 +103,8 @@ uint64_t ns_id(const char *path);
 		    "some namespace has changed");                       \
 	} while (0)
 
+/* Skips where programs cannot start without /proc. */
+void need_no_proc(void);
 /* Skips where no file can be executed by its descriptor: some emulators. */
 void need_execveat(void);
 

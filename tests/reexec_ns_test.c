@@ -202,11 +202,6 @@ each_type(void)
 	for (i = 0; i < NTYPES; i++) {
 		if (i == GONS_USER)
 			continue;
-#ifdef __SANITIZE_THREAD__
-		/* whose own thread is in the prepared process */
-		if (rx_mode != 0 && ns_types[i].flag == CLONE_NEWNS)
-			continue;
-#endif
 		target_start(&t, ns_types[i].flag, 0);
 		for (way = 0; way < 3; way++) {
 			req = rx_new("print_ns");
@@ -774,9 +769,7 @@ no_proc(void)
 	struct target t;
 	int fd[2];
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	atf_tc_skip("the sanitizer itself complains of a missing /proc");
-#endif
+	need_no_proc();
 	target_start(&t, CLONE_NEWPID, 0);
 	ATF_REQUIRE((fd[0] = open(t.refs[GONS_PID], O_RDONLY)) != -1);
 	ATF_REQUIRE_EQ(0, unshare(CLONE_NEWNS));

@@ -31,6 +31,8 @@
 
 #define MAXCASES 128
 #define MAXFDS 4096
+/* s for a case; that sanitizer makes each start of a program slow. */
+#define PATIENCE (THREAD_SANITIZER ? 500 : 100)
 
 unsigned rx_mode;
 char rx_srcdir[4096];
@@ -106,7 +108,7 @@ head(atf_tc_t *tc)
 		if ((table[i].flags & RX_ROOT) != 0)
 			atf_tc_set_md_var(tc, "require.user", "root");
 	}
-	atf_tc_set_md_var(tc, "timeout", "120");
+	atf_tc_set_md_var(tc, "timeout", "%d", PATIENCE + 20);
 }
 
 static void
@@ -139,7 +141,7 @@ body(const atf_tc_t *tc)
 	    atf_tc_get_config_var_wd(tc, "srcdir", "."));
 	(void)setrlimit(RLIMIT_CORE, &none);
 	/* Who holds up a run holds up what depends on this process. */
-	(void)alarm(100);
+	(void)alarm(PATIENCE);
 	for (i = 0; i < ncases; i++)
 		if (strcmp(table[i].name, name) == 0)
 			break;
