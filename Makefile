@@ -183,16 +183,19 @@ distcheck: .PHONY .MAKE dist all
 	@echo "${DISTNAME}.tar.gz is ready"
 
 # Builds and tests a copy that counts what is executed, and reports it: lines,
-# with the numbers of those that were not, and branches.
+# with the numbers of those that were not, and branches.  A file is empty whose
+# code was in no process.
+GCOVR=		gcovr --root ${SRCTOP} --filter ${SRCTOP}/lib/
 coverage: .PHONY .MAKE
 	rm -rf ${OBJTOP}/build.coverage
 	-cd ${.CURDIR} && ${.MAKE} MAKEOBJDIRPREFIX=${OBJTOP}/build.coverage \
-	    COVERAGE=yes CFLAGS="-O0 -g" TESTS_SH= test
-	cd ${OBJTOP}/build.coverage && for b in "" --branches; do \
-		gcovr --root ${SRCTOP} --filter ${SRCTOP}/lib/ $$b \
-		    --object-directory . --gcov-ignore-parse-errors . || \
-		    exit 1; \
-	done
+	    COVERAGE=yes CFLAGS="-O0 -g" test
+	cd ${OBJTOP}/build.coverage && \
+	find . -name '*.gcda' -empty -exec rm {} + && \
+	${GCOVR} --object-directory . --gcov-ignore-parse-errors \
+	    --json coverage.json . && \
+	${GCOVR} --add-tracefile coverage.json && \
+	${GCOVR} --add-tracefile coverage.json --branches
 
 # Compares with the last release what programs were built against.
 abi: .PHONY .MAKE all

@@ -692,7 +692,8 @@ static const struct rx_case cases[] = {
 	{ "same_pid", same_pid, RX_SANDBOX, "nor one of the same number" },
 	{ "copy_holds_pipes", copy_holds_pipes, 0, "nobody waits for it" },
 	{ "standard_closed", standard_closed, 0, "descriptors 0 to 2" },
-	{ "no_descriptors", no_descriptors, RX_EXEC, "what fails is undone" },
+	{ "no_descriptors", no_descriptors, RX_EXEC | RX_UNCOUNTED,
+	    "what fails is undone" },
 	{ "old_kernel", old_kernel, RX_EXEC, "system calls are missing" },
 	{ "sealed", sealed, RX_SEALED, "the program cannot be written to" },
 };

@@ -146,6 +146,8 @@ body(const atf_tc_t *tc)
 		if (strcmp(table[i].name, name) == 0)
 			break;
 	ATF_REQUIRE(i < ncases);
+	if ((table[i].flags & RX_UNCOUNTED) != 0)
+		ATF_REQUIRE_EQ(0, setenv("GONS_COVERAGE", "0", 1));
 	if ((table[i].flags & RX_SANDBOX) != 0)
 		sandbox(0);
 	if (rx_mode != 0)

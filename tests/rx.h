@@ -29,7 +29,8 @@ enum {
 	RX_ROOT = 1, /* as root only */
 	RX_EXEC = 2, /* says nothing about prepared children */
 	RX_SANDBOX = 4, /* in a user namespace of its own */
-	RX_SEALED = 8 /* with the copy of the program that is made once */
+	RX_SEALED = 8, /* with the copy of the program that is made once */
+	RX_UNCOUNTED = 16 /* looks at what gons_coverage(3) changes */
 };
 
 /* GONS_REEXEC_PREPARED, or 0: is or-ed into every request. */
