@@ -4,7 +4,8 @@
  * Copyright (c) 2026 The libgons developers
  *
  * What fault_test lets fail.  "h_fault start": looks at what start-up has left
- * behind; "h_fault run KIND": runs an action twice, faults happening the first
+ * behind; "h_fault check": faults happen when the program gets ready to start
+ * children; "h_fault run KIND": runs an action twice, faults happening the first
  * time; "h_fault merge DST SRC": merges.  Marks (see MARK) tell the supervisor
  * when to begin and to end.  Allocations fail here: the library's calls come
  * to the functions named __wrap_, which count.
@@ -19,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,8 @@
 #include <unistd.h>
 
 #include <gons.h>
+
+#include "counts.h"
 
 #define MARK 0x676f6e73
 #define PARAM "what the action is told"
@@ -46,6 +50,7 @@ static long live; /* what is not freed yet */
 static int fired;
 static int inside; /* of calloc(3), which calls malloc(3) in some libc */
 static int problems;
+static int kept; /* a descriptor for the children */
 
 static int
 alloc_fails(void)
@@ -142,6 +147,14 @@ mark(int on)
 	(void)prctl(MARK, on, 0, 0, 0);
 }
 
+/* What the run time for coverage does at the end is not the library's. */
+void
+counts_begin(void)
+{
+	mark(0);
+	fail_at = 0;
+}
+
 static int
 count_fds(void)
 {
@@ -179,10 +192,16 @@ arm(const char *who)
 static int
 after_start(void)
 {
-	const char *text = gons_status();
+	const char *text;
 	int n = count_fds();
 	char **e;
 
+	arm("host");
+	text = gons_status();
+	fail_at = 0;
+	if (text != NULL)
+		check_text(text);
+	text = gons_status();
 	if (n != 3)
 		problem("%d descriptors", n);
 	for (e = environ; *e != NULL; e++)
@@ -252,6 +271,9 @@ static const struct kind {
 	const char *type;
 } kinds[] = {
 	{ "plain", "copy", 0, 0, 0, NULL },
+	{ "counted", "copy", 0, 0, 0, NULL },
+	{ "stepped", "copy", 0, 0, 0, NULL },
+	{ "stepped_linger", "linger", 0, 0, 0, NULL },
 	{ "namespace", "copy", 0, 0, 0, "net" },
 	{ "early", "copy", 0, 0, 0, "!uts" },
 	{ "pid", "copy", 0, 0, 0, "pid" },
@@ -277,6 +299,7 @@ set_up(struct gons_reexec *req, const struct kind *kind)
 	if (gons_reexec_setflags(req, kind->flags) == -1 ||
 	    gons_reexec_setgrace(req, 50) == -1 ||
 	    gons_reexec_setenv(req, "SOME", "value") == -1 ||
+	    gons_reexec_keepfd(req, kept) == -1 ||
 	    gons_reexec_param(req, PARAM, sizeof(PARAM)) == -1)
 		return -1;
 	if (kind->type == NULL)
@@ -284,6 +307,9 @@ set_up(struct gons_reexec *req, const struct kind *kind)
 	if (strcmp(kind->type, "target") == 0)
 		return gons_reexec_target(
 		    req, atoi(pid), GONS_BIT(GONS_NET) | GONS_BIT(GONS_UTS));
+	if (strcmp(kind->type, "net") == 0 &&
+	    gons_reexec_setorder(req, "net") == -1)
+		return -1;
 	return gons_reexec_namespace(req, kind->type, ref);
 }
 
@@ -316,6 +342,22 @@ check_failure(const struct gons_reexec *req, int r, int errnum)
 	printf("outcome error %s\n", text != NULL ? text : strerror(errnum));
 }
 
+/* As hosts with an event loop do. */
+static int
+run_stepped(struct gons_reexec *req)
+{
+	struct pollfd p;
+	int r;
+
+	if (gons_reexec_start(req) == -1)
+		return -1;
+	p.fd = gons_reexec_fd(req);
+	p.events = POLLIN;
+	while ((r = gons_reexec_step(req)) == 0)
+		(void)poll(&p, 1, -1);
+	return r == 1 ? 0 : -1;
+}
+
 static void
 once(const struct kind *kind)
 {
@@ -328,7 +370,9 @@ once(const struct kind *kind)
 	}
 	r = set_up(req, kind);
 	if (r == 0)
-		r = gons_reexec_run(req);
+		r = strncmp(kind->name, "stepped", 7) == 0
+			? run_stepped(req)
+			: gons_reexec_run(req);
 	errnum = errno;
 	mark(0);
 	fail_at = 0;
@@ -379,6 +423,55 @@ run(const char *name)
 	return problems;
 }
 
+/* A forked copy has no say in what its parent has started. */
+static void
+check_copy(void)
+{
+	struct gons_reexec *req;
+	int status = 0;
+	pid_t pid;
+
+	if ((req = gons_reexec_new("copy")) == NULL ||
+	    gons_reexec_start(req) == -1) {
+		printf("outcome error %s\n",
+		    req != NULL ? gons_reexec_error(req) : strerror(errno));
+	} else {
+		fflush(stdout);
+		if ((pid = fork()) == 0)
+			_exit(gons_reexec_kill(req) == -1 && errno == ECHILD
+				  ? 0
+				  : 9);
+		(void)waitpid(pid, &status, 0);
+		if (pid > 0 && status != 0)
+			problem("a copy: status %#x", status);
+		if (gons_reexec_wait(req) == -1)
+			problem("ended with %s", gons_reexec_error(req));
+		printf("outcome ok\n");
+	}
+	gons_reexec_free(req);
+}
+
+static int
+check(void)
+{
+	int errnum, fds = count_fds(), r;
+
+	arm("host");
+	mark(1);
+	r = gons_reexec_register("copy", action_copy);
+	errnum = errno;
+	gons_reexec_check();
+	mark(0);
+	fail_at = 0;
+	if (count_fds() > fds + 1)
+		problem("%d descriptors, were %d", count_fds(), fds);
+	if (r == -1)
+		printf("outcome error %s\n", strerror(errnum));
+	else
+		check_copy();
+	return problems;
+}
+
 static int
 merge(const char *dst, const char *src)
 {
@@ -414,6 +507,8 @@ main(int argc, char **argv)
 		mark(0);
 		return after_start() != 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "check") == 0)
+		return check() != 0;
 	if (argc == 1)
 		arm("child");
 	if (gons_reexec_register("copy", action_copy) == -1 ||
@@ -421,6 +516,8 @@ main(int argc, char **argv)
 	    gons_reexec_register("linger", action_linger) == -1)
 		return 5;
 	gons_reexec_check();
+	if ((kept = open("/dev/null", O_RDONLY | O_CLOEXEC)) == -1)
+		return 7;
 	if (argc == 3 && strcmp(argv[1], "run") == 0)
 		return run(argv[2]) != 0;
 	if (argc == 4 && strcmp(argv[1], "merge") == 0)
