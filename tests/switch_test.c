@@ -806,6 +806,78 @@ ATF_TC_BODY(denied_unknown, tc)
 	target_stop(&t);
 }
 
+/* Owned two user namespaces below, by who made the one between. */
+ATF_TC_WITHOUT_HEAD(denied_deep);
+ATF_TC_BODY(denied_deep, tc)
+{
+	int life[2], report[2];
+	struct target t;
+	struct run *r;
+	pid_t child, pid;
+	char c;
+
+	sandbox(0);
+	ATF_REQUIRE(pipe(life) == 0 && pipe(report) == 0);
+	ATF_REQUIRE((child = fork()) != -1);
+	if (child == 0) {
+		close(life[1]);
+		sandbox(0);
+		target_start(&t, USERNET, 0);
+		CHILD(write(report[1], &t.pid, sizeof(t.pid)) == sizeof(t.pid));
+		(void)!read(life[0], &c, 1);
+		target_stop(&t);
+		_exit(0);
+	}
+	close(report[1]);
+	ATF_REQUIRE_EQ(sizeof(pid), read(report[0], &pid, sizeof(pid)));
+	r = run_new();
+	r->drop_cap = CAP_SYS_ADMIN + 1;
+	run_env(r, "gons_net=/proc/%d/ns/net", (int)pid);
+	FAILS(r, GONS_STAGE_JOIN, EPERM, GONS_NET, GONS_HINT_SELF,
+	    "(no CAP_SYS_ADMIN in the own user namespace)");
+	close(life[1]);
+	ATF_REQUIRE_EQ(child, waitpid(child, NULL, 0));
+}
+
+/* Old kernels, and other people's filters, do not answer what would tell. */
+ATF_TC_WITHOUT_HEAD(no_answer);
+ATF_TC_BODY(no_answer, tc)
+{
+	static const struct {
+		struct rule rule;
+		const char *ref; /* of the target */
+		int errnum;
+	} table[] = {
+		{ { SYS_ioctl, 1, 0xffff, 0xb703 /* NSTYPE */, ENOTTY }, "uts",
+		    EINVAL },
+		{ { SYS_ioctl, 1, 0xffff, 0xb701 /* USERNS */, ENOTTY }, "net",
+		    EPERM },
+		{ { SYS_ioctl, 1, 0xffff, 0xb702 /* PARENT */, ENOTTY }, "net",
+		    EPERM },
+		{ { SYS_ioctl, 1, 0xffff, 0xb704 /* OWNER_UID */, ENOTTY },
+		    "net", EPERM },
+		{ { SYS_capget, -1, 0, 0, ENOSYS }, "net", EPERM },
+	};
+	struct target t;
+	struct run *r;
+	size_t i;
+
+	sandbox(0);
+	target_start(&t, USERNET | CLONE_NEWUTS, 0);
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		r = run_new();
+		r->rules[0] = table[i].rule;
+		r->nrules = 1;
+		if (table[i].errnum == EPERM)
+			r->drop_cap = CAP_SYS_ADMIN + 1;
+		run_env(r, "gons_net=/proc/%d/ns/%s", (int)t.pid, table[i].ref);
+		FAILS(r, GONS_STAGE_JOIN, table[i].errnum, GONS_NET,
+		    GONS_HINT_NONE, strerror(table[i].errnum));
+		ATF_CHECK(strchr(run_value(r, "status"), '(') == NULL);
+	}
+	target_stop(&t);
+}
+
 ATF_TC_WITHOUT_HEAD(limits);
 ATF_TC_BODY(limits, tc)
 {
@@ -854,6 +926,60 @@ hide_proc(void)
 	ATF_REQUIRE_EQ(0, mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
 	ATF_REQUIRE_EQ(0, mount("none", "/proc", "tmpfs", 0, "mode=755"));
 	return fd;
+}
+
+static void
+put_file(const char *path, const char *text)
+{
+	int fd = open(path, O_CREAT | O_WRONLY, 0644);
+
+	ATF_REQUIRE(fd != -1);
+	ATF_REQUIRE_EQ((ssize_t)strlen(text), write(fd, text, strlen(text)));
+	close(fd);
+}
+
+/* What is in the place of /proc is not believed, and need not be there. */
+ATF_TC_WITHOUT_HEAD(hints_without_proc);
+ATF_TC_BODY(hints_without_proc, tc)
+{
+	static const struct rule limit = { SYS_setns, -1, 0, 0, ENOSPC };
+	static const struct rule invalid = { SYS_setns, -1, 0, 0, EINVAL };
+	static const struct rule unasked = { SYS_unshare, -1, 0, 0, EPERM };
+	struct run *r;
+	int i, mnt, net, proc;
+
+	sandbox(CLONE_NEWNS);
+	net = open_ref("/proc/self/ns/net");
+	mnt = open_ref("/proc/self/ns/mnt");
+	proc = hide_proc();
+	for (i = 0; i < 2; i++) {
+		r = run_new();
+		run_env(r, "H_PROC=%d", proc);
+		run_env(r, "gons_net=fd:%d", net);
+		r->keep[0] = proc;
+		r->keep[1] = net;
+		r->rules[0] = limit;
+		r->nrules = 1;
+		start(tc, r, 0);
+		ATF_CHECK_EQ(ENOSPC, (int)run_number(r, "errnum"));
+		ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
+		r = run_new();
+		run_env(r, "H_PROC=%d", proc);
+		run_env(r, "gons_mnt=fd:%d", mnt);
+		r->keep[0] = proc;
+		r->keep[1] = mnt;
+		r->rules[0] = invalid;
+		r->rules[1] = unasked;
+		r->nrules = 2;
+		start(tc, r, 0);
+		ATF_CHECK_EQ(EINVAL, (int)run_number(r, "errnum"));
+		ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
+		if (i == 1)
+			break;
+		ATF_REQUIRE_EQ(0, mkdir("/proc/sys", 0755));
+		ATF_REQUIRE_EQ(0, mkdir("/proc/sys/user", 0755));
+		put_file("/proc/sys/user/max_net_namespaces", "7\n");
+	}
 }
 
 /* As on a kernel without time namespaces, which has no such file. */
@@ -1320,6 +1446,16 @@ ATF_TC_BODY(target_old_kernels, tc)
 
 	need_userns();
 	target_start(&t, USERNET, 0);
+	/* the one with pidfds of clone(2), and filters that are older still */
+	r = run_new();
+	r->rules[0] = (struct rule)PIDFD_IOCTLS;
+	r->rules[1] = (struct rule){ SYS_pidfd_open, -1, 0, 0, ENOSYS };
+	r->rules[2] = (struct rule){ SYS_setns, -1, 0, 0, EINVAL };
+	r->nrules = 3;
+	r->keep[0] = pidfd_of(t.pid);
+	run_env(r, "gons_target=fd:%d", r->keep[0]);
+	run_env(r, "gons_order=net");
+	FAILS(r, GONS_STAGE_JOIN, EINVAL, -1, GONS_HINT_KERNEL, "kernel");
 	for (i = 0; i < 8; i++) {
 		r = run_new();
 		r->rules[0] = (struct rule)PIDFD_IOCTLS;
@@ -1799,6 +1935,23 @@ join_outer_pid(void *arg)
 		CHILD(error.hint == GONS_HINT_OWNER);
 }
 
+static void
+join_outer_target(void *arg)
+{
+	struct gons_env env;
+	struct gons_error error;
+	char ref[16];
+
+	(void)snprintf(ref, sizeof(ref), "fd:%d", *(int *)arg);
+	(void)gons_envparse(NULL, &env);
+	env.target = ref;
+	env.order = "pid";
+	CHILD(gons_switch(&env, NULL, &error) == -1);
+	CHILD(error.errnum == EINVAL);
+	/* before Linux 6.11 its namespace is not to be had from here */
+	CHILD(error.hint == GONS_HINT_NOTBELOW || error.hint == GONS_HINT_NONE);
+}
+
 ATF_TC_WITHOUT_HEAD(pid_not_below);
 ATF_TC_BODY(pid_not_below, tc)
 {
@@ -1812,6 +1965,10 @@ ATF_TC_BODY(pid_not_below, tc)
 	/* from now on our children are in a, beside b */
 	ATF_REQUIRE_EQ(0, setns(open_ref(a.refs[GONS_PID]), CLONE_NEWPID));
 	in_child(join_outer_pid, &fd);
+	close(fd);
+	fd = pidfd_of(b.pid);
+	in_child(join_outer_target, &fd);
+	close(fd);
 	target_stop(&a);
 	target_stop(&b);
 }
@@ -1869,7 +2026,10 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, denied_self);
 	ATF_TP_ADD_TC(tp, denied_capability);
 	ATF_TP_ADD_TC(tp, denied_unknown);
+	ATF_TP_ADD_TC(tp, denied_deep);
+	ATF_TP_ADD_TC(tp, no_answer);
 	ATF_TP_ADD_TC(tp, limits);
+	ATF_TP_ADD_TC(tp, hints_without_proc);
 	ATF_TP_ADD_TC(tp, no_setns);
 	ATF_TP_ADD_TC(tp, no_such_type);
 	ATF_TP_ADD_TC(tp, auto_others_first);
