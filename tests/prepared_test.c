@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -143,9 +144,29 @@ nested(void)
 	return 0;
 }
 
+/* How many variables there are, and something that depends on each byte. */
+static int
+sum(void)
+{
+	unsigned long long hash = 0;
+	char **e, *p;
+
+	for (e = environ; *e != NULL; e++)
+		for (p = *e; p == *e || p[-1] != '\0'; p++)
+			hash = hash * 31 + (unsigned char)*p;
+	printf("%d %llu", (int)(e - environ), hash);
+	return 0;
+}
+
+/*
+ * What a spare has done before its action does not count as the action's: with
+ * GONS_COVERAGE it would not be seen in the coverage of the library itself.
+ */
 __attribute__((constructor)) static void
 actions(void)
 {
+	(void)setenv("GONS_COVERAGE", "0", 1);
+	gons_reexec_register("sum", sum);
 	gons_reexec_register("who", who);
 	gons_reexec_register("spoil", spoil);
 	gons_reexec_register("parent", parent);
@@ -279,6 +300,105 @@ CASE(alike, "what an action finds is what it finds in an executed child")
 	CHILD(gons_reexec_prepare() == 0);
 	CHILD(gons_reexec_prepare() == 0);
 	works();
+}
+
+/* More than a message has room for goes another way. */
+CASE(environment, "an environment of any size")
+{
+	char name[16], value[16384];
+	int i;
+
+	memset(value, 'x', sizeof(value));
+	for (i = 14000; i < 16384; i += 100) {
+		value[i] = '\0';
+		CHILD(setenv("LARGE", value, 1) == 0);
+		CHILD(strcmp(fresh("sum"), result("sum")) == 0);
+		value[i] = 'x';
+	}
+	value[sizeof(value) - 1] = '\0';
+	for (i = 0; i < 20; i++) {
+		(void)snprintf(name, sizeof(name), "LARGE%d", i);
+		CHILD(setenv(name, value, 1) == 0);
+	}
+	CHILD(strcmp(fresh("sum"), result("sum")) == 0);
+	works();
+}
+
+/* One message takes 253; the request has some of its own. */
+CASE(kept, "as many descriptors as can be sent, and one more than that")
+{
+	struct gons_reexec *req = request("parent", 0);
+	int fd[2], i, n = 0;
+
+	for (i = 0; i < 260; i++) {
+		CHILD((fd[0] = fcntl(0, F_DUPFD_CLOEXEC, 300)) != -1);
+		CHILD(gons_reexec_keepfd(req, fd[0]) == 0);
+		if (i < 240 && i % 60 != 0)
+			continue;
+		if (gons_reexec_run(req) == -1) {
+			CHILD(errno == E2BIG && i >= 240);
+			CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
+			n++;
+		}
+	}
+	CHILD(n > 0 && errno == E2BIG);
+	gons_reexec_free(req);
+	works();
+}
+
+/* The kernel counts for each user what is on its way, and has a limit. */
+static void
+flood(int sock)
+{
+	char room[CMSG_SPACE(sizeof(int))], byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg;
+	struct cmsghdr *c;
+
+	memset(&msg, 0, sizeof(msg));
+	memset(room, 0, sizeof(room));
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	msg.msg_control = room;
+	msg.msg_controllen = sizeof(room);
+	c = CMSG_FIRSTHDR(&msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &sock, sizeof(sock));
+	while (sendmsg(sock, &msg, MSG_DONTWAIT) == 1)
+		continue;
+	CHILD(errno == ETOOMANYREFS);
+}
+
+CASE(on_their_way, "too many descriptors on their way")
+{
+	struct gons_reexec *req = request("parent", 0);
+	struct rlimit limit;
+	int other = NOBODY - 3, sock[2];
+
+	/* a user of whom nobody else is */
+	if (geteuid() == 0)
+		CHILD(setresgid(other, other, other) == 0 &&
+		      setresuid(other, other, other) == 0 &&
+		      prctl(PR_SET_DUMPABLE, 1) == 0);
+	CHILD(gons_reexec_param(req, "x", 1) == 0);
+	CHILD(gons_reexec_run(req) == 0);
+	CHILD(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = 128;
+	CHILD(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHILD(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sock) == 0);
+	flood(sock[0]);
+	/* those of a spare, which it takes, do not matter then */
+	limit.rlim_cur = 64;
+	CHILD(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHILD(gons_reexec_run(req) == -1);
+	CHILD(errno == ETOOMANYREFS);
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
+	close(sock[0]);
+	close(sock[1]);
+	CHILD(gons_reexec_run(req) == 0);
+	gons_reexec_free(req);
 }
 
 CASE(no_traces, "nothing of one request is seen by the next")
@@ -651,6 +771,51 @@ ATF_TC_BODY(no_proc, tc)
 	in_child(no_proc_run, NULL);
 }
 
+ATF_TC(no_proc_groups);
+ATF_TC_HEAD(no_proc_groups, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "groups and ambient capabilities, too");
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+static void
+no_proc_groups_run(void *unused)
+{
+	enum {
+		NET_BIND = 10
+	};
+	unsigned head[2] = { 0x20080522, 0 }, caps[6];
+	gid_t group[] = { 1, 2 };
+	pid_t pid;
+
+	(void)unused;
+	CHILD(unshare(CLONE_NEWNS) == 0);
+	CHILD(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHILD(mount("none", "/proc", "tmpfs", 0, NULL) == 0);
+	CHILD(setgroups(2, group) == 0);
+	CHILD(syscall(SYS_capget, head, caps) == 0);
+	caps[2] |= 1u << NET_BIND;
+	CHILD(syscall(SYS_capset, head, caps) == 0);
+	CHILD(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, NET_BIND, 0, 0) == 0);
+	pid = prepared_pid();
+	CHILD(atoi(result("parent")) == pid);
+	CHILD(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, NET_BIND, 0, 0) == 0);
+	CHILD(atoi(result("parent")) != pid);
+	pid = prepared_pid();
+	group[1] = 3;
+	CHILD(setgroups(2, group) == 0);
+	CHILD(atoi(result("parent")) != pid);
+	pid = prepared_pid();
+	CHILD(atoi(result("parent")) == pid);
+}
+ATF_TC_BODY(no_proc_groups, tc)
+{
+	(void)tc;
+#ifdef __SANITIZE_ADDRESS__
+	atf_tc_skip("the sanitizer itself complains of a missing /proc");
+#endif
+	in_child(no_proc_groups_run, NULL);
+}
+
 ATF_TC(ids);
 ATF_TC_HEAD(ids, tc)
 {
@@ -721,6 +886,9 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, unprepared);
 	ATF_TP_ADD_TC(tp, alike);
+	ATF_TP_ADD_TC(tp, environment);
+	ATF_TP_ADD_TC(tp, kept);
+	ATF_TP_ADD_TC(tp, on_their_way);
 	ATF_TP_ADD_TC(tp, no_traces);
 	ATF_TP_ADD_TC(tp, in_action);
 	ATF_TP_ADD_TC(tp, invisible);
@@ -744,6 +912,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, uts);
 	ATF_TP_ADD_TC(tp, descriptor_table);
 	ATF_TP_ADD_TC(tp, no_proc);
+	ATF_TP_ADD_TC(tp, no_proc_groups);
 	ATF_TP_ADD_TC(tp, ids);
 	ATF_TP_ADD_TC(tp, groups);
 	ATF_TP_ADD_TC(tp, other_root);
