@@ -126,6 +126,26 @@ big_reply(void)
 	return r == 0 ? 0 : 1;
 }
 
+static void
+handler(int signo)
+{
+	(void)signo;
+}
+
+/* Signals cut what is sent into pieces. */
+static int
+cut_reply(void)
+{
+	static const struct itimerval often = { { 0, 2000 }, { 0, 2000 } };
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = handler;
+	(void)sigaction(SIGALRM, &action, NULL);
+	(void)setitimer(ITIMER_REAL, &often, NULL);
+	return big_reply();
+}
+
 /* Gets the signal that comes through one pipe, while it is sending. */
 static int
 half_reply(void)
@@ -292,6 +312,7 @@ static const struct {
 	{ "big", big },
 	{ "big_err", big_err },
 	{ "big_reply", big_reply },
+	{ "cut_reply", cut_reply },
 	{ "half_reply", half_reply },
 	{ "reply_twice", reply_twice },
 	{ "reply_unasked", reply_unasked },
@@ -546,6 +567,22 @@ never_complete(void *state, const void *more, size_t len)
 }
 
 static void
+checked_twice(void)
+{
+	int fd, status = 77;
+
+	/* the lowest that is free */
+	ATF_REQUIRE((fd = open("/dev/null", O_RDONLY)) != -1);
+	close(fd);
+	gons_reexec_check();
+	ATF_CHECK_EQ(0, gons_reexec_runaction(&status));
+	ATF_CHECK_EQ(0, gons_reexec_runaction(NULL));
+	ATF_CHECK_EQ(77, status);
+	ATF_CHECK_EQ(fd, open("/dev/null", O_RDONLY));
+	close(fd);
+}
+
+static void
 while_running(void)
 {
 	struct gons_reexec *req = rx_script("pause");
@@ -729,12 +766,6 @@ names(void)
 	    strlen(program_invocation_name) + 1, program_invocation_name, name);
 	ATF_CHECK_STREQ(expected, rx_ok(req));
 	gons_reexec_free(req);
-}
-
-static void
-handler(int signo)
-{
-	(void)signo;
 }
 
 static void
@@ -1505,6 +1536,23 @@ reply_in_part(int signo)
 
 /* What is there is readable, and not enough. */
 static void
+reply_cut(void)
+{
+	struct gons_reexec *req = rx_new("cut_reply");
+	char *buf = pattern(HUGE_REPLY);
+	size_t len;
+
+	rx_flags(req, GONS_REEXEC_REPLY);
+	set_size(req, HUGE_REPLY);
+	(void)rx_ok(req);
+	(void)gons_reexec_result(req, &len);
+	ATF_REQUIRE_EQ(HUGE_REPLY, len);
+	ATF_CHECK_EQ(0, memcmp(buf, rx_result(req), len));
+	gons_reexec_free(req);
+	free(buf);
+}
+
+static void
 reply_killed(void)
 {
 	struct gons_reexec *req = reply_in_part(SIGTERM);
@@ -1636,6 +1684,7 @@ static const struct rx_case cases[] = {
 	{ "unregistered_in_child", unregistered_in_child, 0,
 	    "an action that only the parent knows" },
 	{ "before_check", before_check, RX_EXEC, "before gons_reexec_check" },
+	{ "checked_twice", checked_twice, RX_EXEC, "nor is it a mistake" },
 	{ "while_running", while_running, 0, "a running request is busy" },
 	{ "twice", twice, 0, "a request is run again" },
 	{ "simplest", simplest, 0, "the answer to everything" },
@@ -1643,8 +1692,9 @@ static const struct rx_case cases[] = {
 	{ "stdin_is_sealed", stdin_is_sealed, 0, "nobody changes it" },
 	{ "environment", environment, 0, "the child's environment" },
 	{ "names", names, 0, "arguments and name of the process" },
-	{ "signals", signals, 0, "dispositions and mask" },
-	{ "descriptors", descriptors, 0, "descriptors in the child" },
+	{ "signals", signals, RX_UNCOUNTED, "dispositions and mask" },
+	{ "descriptors", descriptors, RX_UNCOUNTED,
+	    "descriptors in the child" },
 	{ "surroundings", surroundings, RX_EXEC, "directory and umask" },
 	{ "nested", nested, 0, "a child has no children" },
 	{ "checked_again", checked_again, 0, "the action calls check" },
@@ -1660,10 +1710,11 @@ static const struct rx_case cases[] = {
 	{ "how_it_ends", how_it_ends, 0, "statuses and signals" },
 	{ "precedence", precedence, 0, "the first reason is told" },
 	{ "killed_first", killed_first, 0, "killed, with other reasons" },
-	{ "never_checks", never_checks, RX_EXEC, "no gons_reexec_check" },
+	{ "never_checks", never_checks, RX_EXEC | RX_UNCOUNTED,
+	    "no gons_reexec_check" },
 	{ "silent_for_ever", silent_for_ever, 0, "the timeout" },
 	{ "no_time", no_time, 0, "a timeout of nothing" },
-	{ "grace", grace, 0, "the grace period" },
+	{ "grace", grace, RX_UNCOUNTED, "the grace period" },
 	{ "default_grace", default_grace, 0, "it is one second" },
 	{ "grandchild", grandchild, 0, "somebody else holds the pipes" },
 	{ "daemon_left", daemon_left, 0, "nobody else holds the pipes" },
@@ -1672,11 +1723,12 @@ static const struct rx_case cases[] = {
 	{ "complete_never", complete_never, 0, "it says this is nothing" },
 	{ "reply", reply, 0, "gons_reexec_reply" },
 	{ "reply_then_hang", reply_then_hang, 0, "a reply, and no end" },
+	{ "reply_cut", reply_cut, 0, "a reply among signals" },
 	{ "reply_killed", reply_killed, 0, "a part of a reply" },
 	{ "kill_and_free", kill_and_free, 0, "the end of a running request" },
 	{ "step_never_blocks", step_never_blocks, 0, "whatever is missing" },
 	{ "step_in_reply", step_in_reply, 0, "also in a reply" },
-	{ "how_many_descriptors", how_many_descriptors, 0,
+	{ "how_many_descriptors", how_many_descriptors, RX_UNCOUNTED,
 	    "that a running request holds" },
 };
 
