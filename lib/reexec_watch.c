@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "reexec.h"
@@ -164,14 +165,18 @@ events(const struct gons_reexec *req)
 	return ready;
 }
 
-/* The same, when one has something or it is time to look at the clock. */
+/*
+ * The same, when one has something or it is time to look at the clock.  Who may
+ * not poll, under somebody's filter, looks at all of them now and then.
+ */
 static unsigned
 await(const struct gons_reexec *req)
 {
+	static const struct timespec tick = { 0, TICK * 1000000 };
 	struct pollfd p[NSRCS];
 	unsigned ready = 0;
 	int64_t at = next_time(req);
-	int i, ms = -1;
+	int i, ms = -1, n;
 
 	for (i = 0; i < NSRCS; i++) {
 		p[i].fd = (req->watched & 1u << i) != 0 ? req->fd[i] : -1;
@@ -181,10 +186,14 @@ await(const struct gons_reexec *req)
 	}
 	if (at != -1)
 		ms = at <= gons__now() ? 0 : (int)(at - gons__now());
-	if (poll(p, NSRCS, ms) > 0)
-		for (i = 0; i < NSRCS; i++)
-			if (p[i].revents != 0)
-				ready |= 1u << i;
+	n = poll(p, NSRCS, ms);
+	if (n == -1 && errno != EINTR) {
+		(void)nanosleep(&tick, NULL);
+		return req->watched;
+	}
+	for (i = 0; i < NSRCS && n > 0; i++)
+		if (p[i].revents != 0)
+			ready |= 1u << i;
 	return ready;
 }
 

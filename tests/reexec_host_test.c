@@ -648,6 +648,10 @@ old_kernel(void)
 		{ SYS_pidfd_open, -1, 0, 0, ENOSYS },
 		{ SYS_waitid, 0, ~0u, 3 /* P_PIDFD */, EINVAL },
 		{ SYS_memfd_create, 1, 8 /* MFD_NOEXEC_SEAL */, 8, EINVAL },
+#ifdef SYS_poll
+		{ SYS_poll, -1, 0, 0, EPERM },
+#endif
+		{ SYS_ppoll, -1, 0, 0, EPERM },
 	};
 	struct rule rule;
 	size_t i;
