@@ -39,8 +39,8 @@
 #define PREPARE_TIME 30000 /* ms for it to reach gons_reexec_check() */
 #define BLOCK_MAX 16384 /* bytes of a request, more go into memory */
 #define REHEARSE_STACK 8192 /* bytes of the stack that most actions need */
-#define ROW 10 /* ms between children that ended one after the other */
-#define LINGER 1 /* ms before the next spare is made, if nothing presses */
+#define LINGER 1 /* ms without a request before a spare is made ahead */
+#define BUSY 10 /* the same, after one that nobody has seen the end of */
 #define STATUS_MAX 8191 /* bytes of /proc/thread-self/status */
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
 
@@ -58,7 +58,6 @@ struct hatch { /* what a prepared process has to look after */
 	int target; /* how many spares to have: none before the host asks */
 	int unread; /* what one adds to the socket's unread bytes */
 	int reaping; /* the kernel does it, and tells the host */
-	int64_t last; /* when one ended */
 	int *status; /* where a child will leave that of its action */
 	size_t n; /* children whose end this process has to tell */
 	struct hatched {
@@ -87,7 +86,7 @@ static int hatch_spares(const struct hatch *hatch);
 static int hatch_wanted(struct hatch *hatch);
 static int hatch_spare(struct hatch *hatch);
 static void hatch_add(struct hatch *hatch, pid_t pid, int *control);
-static int hatch_reap(struct hatch *hatch);
+static void hatch_reap(struct hatch *hatch);
 static void spare_wait(const struct hatch *hatch, const int *theirs);
 static void rehearse(int *status);
 static void nothing(void);
@@ -163,16 +162,16 @@ gons__prepared_process(const struct gons__action *what, int *status)
 }
 
 /*
- * To make a spare takes about as long as an action that does little, so who
- * waits for the end of that comes first, unless the host has none or runs one
- * action after the other; and one is made at a time.  Returns in each spare
- * that has taken a request.
+ * To make a spare takes about as long as an action that does little, and the
+ * more while one runs: page tables change in both.  So one that the host waits
+ * for is made at once, and others ahead when the children have ended and no
+ * request has come for a while.  Returns in each spare that has taken a request.
  */
 static void
 prepared_loop(struct hatch *hatch)
 {
+	int failed = 0, linger = LINGER, n, wanted;
 	struct pollfd p[3];
-	int failed = 0, n, pressing, wanted;
 
 	p[0].fd = hatch->signals;
 	p[1].fd = hatch->host;
@@ -180,18 +179,18 @@ prepared_loop(struct hatch *hatch)
 	p[0].events = p[1].events = p[2].events = POLLIN;
 	for (;;) {
 		n = poll(p, 3,
-		    !failed && hatch_spares(hatch) < hatch->target ? LINGER
+		    !failed && hatch_spares(hatch) < hatch->target ? linger
 								   : -1);
 		if (n == -1)
 			continue;
 		if (p[1].revents != 0)
 			_exit(EXIT_SUCCESS);
 		wanted = p[2].revents != 0 && hatch_wanted(hatch);
-		pressing = wanted || n == 0;
-		if (p[0].revents != 0 && hatch_reap(hatch))
-			pressing = 1;
+		if (p[0].revents != 0)
+			hatch_reap(hatch);
 		failed = 0;
-		if (!pressing)
+		linger = wanted ? BUSY : LINGER;
+		if (n != 0 && !wanted)
 			continue;
 		if (hatch_spares(hatch) < hatch->target &&
 		    (failed = hatch_spare(hatch)) == -1)
@@ -302,12 +301,10 @@ hatch_add(struct hatch *hatch, pid_t pid, int *control)
 
 /*
  * Nothing is told to who finds his request unread when the socket is closed.
- * Returns whether another has ended just before.
  */
-static int
+static void
 hatch_reap(struct hatch *hatch)
 {
-	int64_t last = hatch->last;
 	struct signalfd_siginfo info;
 	struct message message;
 	struct hatched *h;
@@ -334,8 +331,6 @@ hatch_reap(struct hatch *hatch)
 		(void)close(h->control);
 		*h = hatch->all[--hatch->n];
 	}
-	hatch->last = gons__now();
-	return hatch->last - last <= ROW;
 }
 
 /*
