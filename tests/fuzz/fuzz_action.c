@@ -19,19 +19,19 @@
 
 /* A field of digits, or empty: otherwise is left in its place then. */
 static int
-number(const char *field, long otherwise, long *value)
+number(const char *field, int otherwise, long long *value)
 {
 	size_t len = strlen(field);
 
 	if (len > DIGITS || strspn(field, "0123456789") != len)
 		return -1;
-	*value = len > 0 ? strtol(field, NULL, 10) : otherwise;
+	*value = len > 0 ? strtoll(field, NULL, 10) : otherwise;
 	return *value <= INT_MAX ? 0 : -1;
 }
 
 /* A second opinion: FLAGS:FD,FD,FD,FD,FD:NAME.  Changes the text. */
 static int
-expected(char *text, long *flags, long *fd, const char **name)
+expected(char *text, long long *flags, long long *fd, const char **name)
 {
 	char *field, *list, *rest = text;
 	int i;
@@ -53,7 +53,7 @@ int
 LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	const struct gons__action *action;
-	long fd[GONS__NFDS], flags = 0;
+	long long fd[GONS__NFDS], flags = 0;
 	char *env[2], *entry, *text;
 	const char *name;
 	int i;
