@@ -371,12 +371,19 @@ flood(int sock)
 	CHILD(errno == ETOOMANYREFS);
 }
 
-CASE(on_their_way, "too many descriptors on their way")
+ATF_TC(on_their_way);
+ATF_TC_HEAD(on_their_way, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "too many descriptors on their way");
+}
+static void
+on_their_way_run(void *unused)
 {
 	struct gons_reexec *req = request("parent", 0);
 	struct rlimit limit;
 	int other = NOBODY - 3, sock[2];
 
+	(void)unused;
 	/* a user of whom nobody else is */
 	if (geteuid() == 0)
 		CHILD(setresgid(other, other, other) == 0 &&
@@ -399,6 +406,12 @@ CASE(on_their_way, "too many descriptors on their way")
 	close(sock[1]);
 	CHILD(gons_reexec_run(req) == 0);
 	gons_reexec_free(req);
+}
+ATF_TC_BODY(on_their_way, tc)
+{
+	(void)tc;
+	need_nobody();
+	in_child(on_their_way_run, NULL);
 }
 
 CASE(no_traces, "nothing of one request is seen by the next")
@@ -813,6 +826,7 @@ ATF_TC_BODY(no_proc_groups, tc)
 #ifdef __SANITIZE_ADDRESS__
 	atf_tc_skip("the sanitizer itself complains of a missing /proc");
 #endif
+	need_nobody();
 	in_child(no_proc_groups_run, NULL);
 }
 
@@ -831,6 +845,7 @@ ids_run(void *unused)
 ATF_TC_BODY(ids, tc)
 {
 	(void)tc;
+	need_nobody();
 	in_child(ids_run, NULL);
 }
 
@@ -861,6 +876,7 @@ other_root_run(void *unused)
 ATF_TC_BODY(other_root, tc)
 {
 	(void)tc;
+	need_nobody();
 	in_child(other_root_run, NULL);
 }
 
@@ -879,6 +895,7 @@ groups_run(void *unused)
 ATF_TC_BODY(groups, tc)
 {
 	(void)tc;
+	need_nobody();
 	in_child(groups_run, NULL);
 }
 
