@@ -145,18 +145,26 @@ merge_files(
 	return j->merged != 0 ? gons__cov_gcda_store(j, dst) : 0;
 }
 
-/* In a tree, files that are no coverage data are none of our business. */
+/*
+ * In a tree, files that are no coverage data are none of our business, nor are
+ * those that others have hidden or replaced; what else keeps us from reading
+ * one does not tell that it is none.
+ */
 static int
 tree_wants(struct job *j, const struct source *s)
 {
 	struct input in;
+	int error;
 
 	if (j->nothing)
 		return 0;
 	if (ends_with(s->name, ".gcda"))
 		return 1;
-	if (j->gcda || gons__cov_input(j, s, &in) != 0)
+	if (j->gcda)
 		return 0;
+	if ((error = gons__cov_input(j, s, &in)) != 0)
+		return error != ENOENT && error != EACCES && error != ELOOP &&
+		       error != EINVAL;
 	gons__cov_close(&in.fd);
 	return in.kind == KIND_GCDA || in.kind == KIND_COVER;
 }
@@ -217,9 +225,15 @@ tree_list(struct job *j, struct tree *t)
 	}
 	t->safe = fstat(t->fd, &st) == 0 && (st.st_mode & 022) == 0 &&
 		  (st.st_uid == geteuid() || st.st_uid == 0);
-	while (error == 0 && (e = readdir(d)) != NULL)
+	while (error == 0) {
+		errno = 0;
+		if ((e = readdir(d)) == NULL) {
+			error = errno;
+			break;
+		}
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			error = tree_add(j, t, e);
+	}
 	(void)closedir(d);
 	if (t->n > 1)
 		qsort(t->entry, t->n, sizeof(*t->entry), entry_compare);

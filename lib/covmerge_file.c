@@ -184,6 +184,11 @@ gons__cov_dir(struct job *j, struct dir *d)
 		return 0;
 	}
 	error = errno;
+	if (*d->temp != '\0') { /* the next file gets another */
+		(void)unlinkat(up, d->temp, AT_REMOVEDIR);
+		*d->temp = '\0';
+		d->fresh = 0;
+	}
 	if (error == ENOTDIR &&
 	    fstatat(up, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISLNK(st.st_mode))

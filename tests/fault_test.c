@@ -798,7 +798,7 @@ put(const char *path, const void *data, size_t len)
 static int
 holds(const char *path, const void *data, size_t len)
 {
-	char got[4096];
+	char got[16384];
 	size_t n;
 	FILE *f = fopen(path, "re");
 
@@ -968,6 +968,129 @@ ATF_TC_BODY(merge_gcda_new, tc)
 	merge_counters(tc, 0);
 }
 
+/* The sum needs more room than the destination has. */
+ATF_TC(merge_gcda_grow);
+ATF_TC_HEAD(merge_gcda_grow, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a .gcda file that becomes longer");
+	atf_tc_set_md_var(tc, "timeout", "600");
+}
+ATF_TC_BODY(merge_gcda_grow, tc)
+{
+	uint32_t dst[16], src[20], sum[20];
+	struct texts t = { dst, src, sum, sizeof(dst), sizeof(src),
+		sizeof(sum) };
+
+	memset(src, 0, sizeof(src));
+	memcpy(src, gcda[1], sizeof(gcda[1]));
+	memcpy(sum, src, sizeof(src));
+	sum[6] = 3;
+	sum[7] = 12;
+	memcpy(dst, gcda[0], sizeof(dst));
+	dst[14] = (uint32_t)-16; /* counters that are all zero */
+	dst[15] = 0;
+	merges(tc, &t);
+}
+
+/* It is made under another name. */
+ATF_TC(merge_gcda_large);
+ATF_TC_HEAD(merge_gcda_large, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a large .gcda file");
+	atf_tc_set_md_var(tc, "timeout", "600");
+}
+ATF_TC_BODY(merge_gcda_large, tc)
+{
+	static uint32_t file[8 + 200 * 11 + 1];
+	struct texts t = { NULL, file, file, 0, sizeof(file), sizeof(file) };
+	uint32_t i;
+
+	memcpy(file, gcda[0], 8 * sizeof(*file));
+	for (i = 0; i < 200; i++) {
+		memcpy(&file[8 + i * 11], &gcda[0][8], 9 * sizeof(*file));
+		file[8 + i * 11 + 2] = i;
+	}
+	merges(tc, &t);
+}
+
+static void
+shell(const char *command)
+{
+	ATF_REQUIRE_EQ_MSG(0, system(command), "%s", command);
+}
+
+/* Each file is there as a whole or not at all, and nothing else is. */
+static void
+one_tree(struct plan *plan, struct outcome *o)
+{
+	static const char *const names[] = { "merge/dst/b", "merge/dst/sub/a" };
+	size_t i;
+	int done;
+
+	shell("rm -rf merge/dst");
+	play(plan, o);
+	check(plan, o);
+	done = strstr(o->out, "outcome ok") != NULL;
+	for (i = 0; i < 2; i++)
+		if (!holds(names[i], SUM, sizeof(SUM) - 1) &&
+		    (done || !holds(names[i], NULL, 0)))
+			atf_tc_fail_nonfatal("%ld, call %ld: %s is not as it "
+					     "has to be; %s",
+			    plan->nth, o->hit, names[i], o->out);
+	if (o->hit != SYS_unlinkat &&
+	    system(
+		"l=$(find . -name '.gons*'); test -z \"$l\" || { find merge; exit 1; }") !=
+		0)
+		atf_tc_fail_nonfatal("%ld, %s, call %ld: something is left",
+		    plan->nth, plan->alloc, o->hit);
+	shell("find . -name '.gons*' -prune -exec rm -r {} +");
+	shell("cmp merge/src/b merge/src/sub/a");
+}
+
+ATF_TC(merge_tree);
+ATF_TC_HEAD(merge_tree, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "merging a directory");
+	atf_tc_set_md_var(tc, "timeout", "600");
+}
+ATF_TC_BODY(merge_tree, tc)
+{
+	static struct outcome o;
+	struct plan plan;
+	int fired, mode;
+	long n;
+
+	begin(tc);
+	shell("mkdir -p merge/src/sub");
+	put("merge/src/b", SUM, sizeof(SUM) - 1);
+	put("merge/src/sub/a", SUM, sizeof(SUM) - 1);
+	memset(&plan, 0, sizeof(plan));
+	plan.args[0] = "merge";
+	plan.args[1] = "merge/dst";
+	plan.args[2] = "merge/src";
+	plan.fd = -1;
+	one_tree(&plan, &o);
+	ATF_REQUIRE_MSG(strstr(o.out, "outcome ok") != NULL, "%s", o.out);
+	for (mode = 0; mode < NMODES; mode++) {
+		plan.mode = (enum mode)mode;
+		for (plan.nth = 1; plan.nth < MOST; plan.nth++) {
+			one_tree(&plan, &o);
+			if (o.hit == -1)
+				break;
+			points[mode]++;
+		}
+	}
+	plan.nth = 0;
+	for (n = 1, fired = 1; fired && n < MOST; n++) {
+		(void)snprintf(
+		    plan.alloc, sizeof(plan.alloc), "FAULT_ALLOC=host:%ld", n);
+		one_tree(&plan, &o);
+		fired = unlink("fired") == 0;
+		allocs += fired;
+	}
+	report();
+}
+
 /* Kinds in which a good deal is waited for, minutes in all: LONG=yes. */
 ATF_TP_ADD_TCS(tp)
 {
@@ -987,6 +1110,9 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, merge_go);
 	ATF_TP_ADD_TC(tp, merge_gcda);
 	ATF_TP_ADD_TC(tp, merge_gcda_new);
+	ATF_TP_ADD_TC(tp, merge_gcda_grow);
+	ATF_TP_ADD_TC(tp, merge_gcda_large);
+	ATF_TP_ADD_TC(tp, merge_tree);
 	if (is_counting()) {
 		ATF_TP_ADD_TC(tp, prepared);
 		ATF_TP_ADD_TC(tp, stepped_linger);
