@@ -546,7 +546,8 @@ false_proc(void)
 }
 
 static const struct rx_case cases[] = {
-	{ "inherited", inherited, RX_SANDBOX, "descriptors in a container" },
+	{ "inherited", inherited, RX_SANDBOX | RX_UNCOUNTED,
+	    "descriptors in a container" },
 	{ "overwritten_exe", overwritten_exe, RX_SEALED, "/proc/PID/exe" },
 	{ "dumpable_again", dumpable_again, RX_SANDBOX, "when it has joined" },
 	{ "hostile_messages", hostile_messages, 0, "what a child may say" },
