@@ -10,6 +10,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <atf-c.h>
@@ -25,6 +26,8 @@
 #include <unistd.h>
 
 #include <gons.h>
+
+#include "helpers.h"
 
 /*
  * Files
@@ -632,6 +635,12 @@ ATF_TC_BODY(skipped, tc)
 	merge(EISDIR, "tree into file", "dst", "tree", NULL);
 	merge(ENOTDIR, "file into tree", "tree", "a", NULL);
 	merge(ENOTDIR, "tree and file", "new", "tree", "a", NULL);
+	put_text("cover", "mode: set\na.go:1.1,2.2 1 1\n");
+	put_text("dst", "");
+	merge(0, "text into an empty destination", "dst", "cover", NULL);
+	check_text("dst", "mode: set\na.go:1.1,2.2 1 1\n");
+	put_file("nul", "mode: set\na\0.go:1.1,2.2 1 1\n", 30);
+	merge(EBADMSG, "a NUL in a name", "dst", "nul", NULL);
 	merge(EINVAL, "into itself", "a", "a", NULL);
 	merge(EINVAL, "into itself", "tree", "tree", NULL);
 	ATF_CHECK(!exists("new"));
@@ -1003,6 +1012,7 @@ ATF_TC_BODY(cover_refused, tc)
 		{ "mode: count\na.go:1.1,2.2 1\n", EBADMSG, 12 },
 		{ "mode: count\na.go:1.,2.2 1 1\n", EBADMSG, 12 },
 		{ "mode: count\n:1.1,2.2 1 1\n", EBADMSG, 12 },
+		{ "mode: count\na.go:1.1,2.4294967296 1 1\n", EBADMSG, 12 },
 		{ "mode: count\na.go:4294967296.1,2.2 1 1\n", EBADMSG, 12 },
 		{ "mode: count\na.go:1.1,2.2 1 18446744073709551616\n", EBADMSG,
 		    12 },
@@ -1090,6 +1100,139 @@ ATF_TC_BODY(replaced, tc)
 	ATF_REQUIRE_EQ(0, stat("a", &after));
 	ATF_CHECK_EQ(before.st_ino, after.st_ino);
 	shell("test \"$(ls -A d)\" = dst");
+}
+
+/* A file among the files of one name that is none. */
+ATF_TC_WITHOUT_HEAD(tree_mixed);
+ATF_TC_BODY(tree_mixed, tc)
+{
+	shell("mkdir -p a b c");
+	plain("a/1.gcda", GCC12, 0, 1, 1);
+	plain("c/1.gcda", GCC12, 0, 1, 1);
+	ATF_REQUIRE_EQ(0, symlink("../a/1.gcda", "b/1.gcda"));
+	merge(ELOOP, "a link", "dst", "a", "b", "c", NULL);
+	ATF_CHECK_STREQ("b/1.gcda", st.where);
+	ATF_REQUIRE_EQ(0, unlink("b/1.gcda"));
+	ATF_REQUIRE_EQ(0, mkdir("b/1.gcda", 0755));
+	merge(EINVAL, "a directory", "dst", "a", "b", "c", NULL);
+	ATF_CHECK_STREQ("b/1.gcda", st.where);
+	ATF_CHECK_EQ(1, st.failed);
+	ATF_CHECK(!exists("dst/1.gcda"));
+}
+
+/* Where a path is longer than can be told, its beginning is. */
+ATF_TC_WITHOUT_HEAD(tree_deep);
+ATF_TC_BODY(tree_deep, tc)
+{
+	char name[251];
+	int i, top_fd;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	ATF_REQUIRE_EQ(0, mkdir("src", 0755));
+	ATF_REQUIRE((top_fd = open(".", O_RDONLY)) != -1);
+	ATF_REQUIRE_EQ(0, chdir("src"));
+	for (i = 0; i < 20; i++)
+		ATF_REQUIRE(mkdir(name, 0755) == 0 && chdir(name) == 0);
+	put_text("bad.gcda", "nonsense");
+	plain("good.gcda", GCC12, 0, 1, 1);
+	ATF_REQUIRE_EQ(0, fchdir(top_fd));
+	merge(EBADMSG, "deep", "dst", "src", NULL);
+	ATF_CHECK_EQ(1, st.merged);
+	ATF_CHECK_EQ(1, st.failed);
+	ATF_CHECK_EQ(sizeof(st.where) - 1, strlen(st.where));
+	ATF_CHECK_EQ(0, strncmp(st.where, "src/nnn", 7));
+	ATF_CHECK_EQ(NULL, strstr(st.where + sizeof(st.where) - 9, "bad.gcda"));
+	ATF_REQUIRE_EQ(0, chdir("dst"));
+	for (i = 0; i < 20; i++)
+		ATF_REQUIRE_EQ(0, chdir(name));
+	ATF_CHECK(exists("good.gcda") && !exists("bad.gcda"));
+	ATF_REQUIRE_EQ(0, fchdir(top_fd));
+	ATF_REQUIRE_EQ(0, close(top_fd));
+	/* others cannot */
+	shell("rm -rf src dst");
+}
+
+/* Somebody is writing it, and does not end. */
+ATF_TC_WITHOUT_HEAD(locked);
+ATF_TC_BODY(locked, tc)
+{
+	struct flock lock;
+	char c = 0;
+	int life[2], ready[2];
+	pid_t pid;
+
+	plain("src", GCC12, 0, 1, 1);
+	ATF_REQUIRE(pipe(life) == 0 && pipe(ready) == 0);
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		close(life[1]);
+		memset(&lock, 0, sizeof(lock));
+		lock.l_type = F_WRLCK;
+		CHILD(fcntl(open("src", O_RDWR), F_SETLK, &lock) == 0);
+		CHILD(write(ready[1], &c, 1) == 1);
+		(void)!read(life[0], &c, 1);
+		_exit(0);
+	}
+	ATF_REQUIRE_EQ(1, read(ready[0], &c, 1));
+	merge(EAGAIN, "locked", "dst", "src", NULL);
+	ATF_CHECK_STREQ("src", st.where);
+	ATF_CHECK(!exists("dst"));
+	close(life[1]);
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, 0));
+	merge(0, "not any more", "dst", "src", NULL);
+}
+
+/* Before Linux 3.15, on file systems that cannot, and behind old filters. */
+static void
+merge_old(void *unused)
+{
+	static const struct rule rules[] = {
+		{ SYS_fcntl, 1, ~0u, F_OFD_SETLK, EINVAL },
+		{ SYS_fcntl, 1, ~0u, F_OFD_SETLKW, EINVAL },
+		{ SYS_renameat2, -1, 0, 0, EINVAL },
+		{ SYS_fallocate, -1, 0, 0, EOPNOTSUPP },
+	};
+	const char *src[] = { "src" };
+	size_t i;
+
+	(void)unused;
+	forbid(rules, sizeof(rules) / sizeof(rules[0]));
+	for (i = 0; i < 2; i++)
+		CHILD(gons_covmerge("dst", src, 1, NULL) == 0);
+	src[0] = "many";
+	for (i = 0; i < 2; i++)
+		CHILD(gons_covmerge("large", src, 1, NULL) == 0);
+	src[0] = "tree";
+	for (i = 0; i < 2; i++)
+		CHILD(gons_covmerge("new", src, 1, NULL) == 0);
+	src[0] = "text";
+	for (i = 0; i < 2; i++)
+		CHILD(gons_covmerge("newtext", src, 1, NULL) == 0);
+}
+
+ATF_TC_WITHOUT_HEAD(old_kernels);
+ATF_TC_BODY(old_kernels, tc)
+{
+	struct data d;
+	int i, round;
+
+	plain("src", GCC12, 0, 1, 1);
+	plain("sum", GCC12, 0, 2, 2);
+	for (round = 1; round <= 2; round++) {
+		head(&d, GCC12, 0);
+		for (i = 0; i < 400; i++) {
+			function(&d, 1 + (uint32_t)i);
+			counters(&d, 0, 1, U(round));
+		}
+		tail(&d, round == 1 ? "many" : "manysum");
+	}
+	put_text("text", "mode: count\na.go:1.1,2.2 1 1\n");
+	shell("mkdir -p tree/sub && cp src tree/sub/1.gcda");
+	in_child(merge_old, NULL);
+	shell("cmp dst sum && cmp large manysum && cmp new/sub/1.gcda sum");
+	check_text("newtext", "mode: count\na.go:1.1,2.2 1 2\n");
+	shell("test -z \"$(find . -name '.gons-*')\"");
 }
 
 /*
@@ -1518,6 +1661,10 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, tree);
 	ATF_TP_ADD_TC(tp, tree_together);
 	ATF_TP_ADD_TC(tp, tree_planted);
+	ATF_TP_ADD_TC(tp, tree_mixed);
+	ATF_TP_ADD_TC(tp, tree_deep);
+	ATF_TP_ADD_TC(tp, locked);
+	ATF_TP_ADD_TC(tp, old_kernels);
 	ATF_TP_ADD_TC(tp, gcov_tool);
 	ATF_TP_ADD_TC(tp, gcc_versions);
 	ATF_TP_ADD_TC(tp, gcc_big_endian);
