@@ -144,6 +144,17 @@ nested(void)
 	return 0;
 }
 
+static int
+held(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) != -1;
+	printf("%d", n);
+	return 0;
+}
+
 /* How many variables there are, and something that depends on each byte. */
 static int
 sum(void)
@@ -166,6 +177,7 @@ __attribute__((constructor)) static void
 actions(void)
 {
 	(void)setenv("GONS_COVERAGE", "0", 1);
+	gons_reexec_register("held", held);
 	gons_reexec_register("sum", sum);
 	gons_reexec_register("who", who);
 	gons_reexec_register("spoil", spoil);
@@ -784,6 +796,25 @@ ATF_TC_BODY(no_proc, tc)
 	in_child(no_proc_run, NULL);
 }
 
+/* Then there is only to close what there may be, one by one. */
+CASE(no_list, "descriptors are closed with neither /proc nor close_range(2)")
+{
+	static const struct rule rule = { SYS_close_range, -1, 0, 0, ENOSYS };
+	const char *before = fresh("held");
+	int i;
+
+#ifdef __SANITIZE_ADDRESS__
+	atf_tc_skip("the sanitizer itself complains of a missing /proc");
+#endif
+	sandbox(CLONE_NEWNS);
+	CHILD(mount("none", "/proc", "tmpfs", 0, NULL) == 0);
+	for (i = 0; i < 5; i++)
+		CHILD(fcntl(STDIN_FILENO, F_DUPFD, 50 + 100 * i) != -1);
+	forbid(&rule, 1);
+	CHILD(strcmp(before, fresh("held")) == 0);
+	CHILD(strcmp(before, result("held")) == 0);
+}
+
 ATF_TC(no_proc_groups);
 ATF_TC_HEAD(no_proc_groups, tc)
 {
@@ -929,6 +960,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, uts);
 	ATF_TP_ADD_TC(tp, descriptor_table);
 	ATF_TP_ADD_TC(tp, no_proc);
+	ATF_TP_ADD_TC(tp, no_list);
 	ATF_TP_ADD_TC(tp, no_proc_groups);
 	ATF_TP_ADD_TC(tp, ids);
 	ATF_TP_ADD_TC(tp, groups);
