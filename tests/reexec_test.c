@@ -297,6 +297,18 @@ check_again(void)
 	return 0;
 }
 
+/* What gons_coverage(3) asks for is no order that could be refused. */
+static int
+deaf(void)
+{
+	(void)signal(SIGTERM, SIG_IGN);
+	if (write(STDOUT_FILENO, "done", 4) != 4)
+		return 1;
+	(void)close(STDOUT_FILENO);
+	for (;;)
+		(void)pause();
+}
+
 static int
 never(void)
 {
@@ -313,6 +325,7 @@ static const struct {
 	{ "big_err", big_err },
 	{ "big_reply", big_reply },
 	{ "cut_reply", cut_reply },
+	{ "deaf", deaf },
 	{ "half_reply", half_reply },
 	{ "reply_twice", reply_twice },
 	{ "reply_unasked", reply_unasked },
@@ -1293,6 +1306,17 @@ grace(void)
 }
 
 static void
+grace_deaf(void)
+{
+	struct gons_reexec *req = rx_new("deaf");
+
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 100));
+	ATF_CHECK_STREQ("done", rx_ok(req));
+	ATF_CHECK_EQ(SIGKILL, gons_reexec_status(req));
+	gons_reexec_free(req);
+}
+
+static void
 default_grace(void)
 {
 	struct gons_reexec *req = rx_script("out done\nclose 1\npause");
@@ -1715,6 +1739,7 @@ static const struct rx_case cases[] = {
 	{ "silent_for_ever", silent_for_ever, 0, "the timeout" },
 	{ "no_time", no_time, 0, "a timeout of nothing" },
 	{ "grace", grace, RX_UNCOUNTED, "the grace period" },
+	{ "grace_deaf", grace_deaf, 0, "of one that ignores signals" },
 	{ "default_grace", default_grace, 0, "it is one second" },
 	{ "grandchild", grandchild, 0, "somebody else holds the pipes" },
 	{ "daemon_left", daemon_left, 0, "nobody else holds the pipes" },
