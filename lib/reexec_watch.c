@@ -33,6 +33,7 @@
 static int advance(struct gons_reexec *req, int block);
 static unsigned events(const struct gons_reexec *req);
 static unsigned await(const struct gons_reexec *req);
+static int is_gone(const struct gons_reexec *req);
 static void work(struct gons_reexec *req, unsigned ready);
 static void read_out(struct gons_reexec *req);
 static int read_piece(struct gons_reexec *req);
@@ -189,12 +190,26 @@ await(const struct gons_reexec *req)
 	n = poll(p, NSRCS, ms);
 	if (n == -1 && errno != EINTR) {
 		(void)nanosleep(&tick, NULL);
-		return req->watched;
+		return is_gone(req) ? req->watched
+				    : req->watched & ~(1u << SRC_PIDFD);
 	}
 	for (i = 0; i < NSRCS && n > 0; i++)
 		if (p[i].revents != 0)
 			ready |= 1u << i;
 	return ready;
+}
+
+/*
+ * May its end be asked for?  That of a prepared child only if it is known that
+ * it has ended; another's parent finds out by waitid(2).
+ */
+static int
+is_gone(const struct gons_reexec *req)
+{
+	return !gons__is_prepared(req) || req->exited ||
+	       (syscall(SYS_pidfd_send_signal, req->fd[SRC_PIDFD], 0, NULL,
+		    0) == -1 &&
+		   errno == ESRCH);
 }
 
 int

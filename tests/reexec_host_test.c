@@ -623,9 +623,11 @@ old_kernel_body(void *arg)
 
 	forbid(rule, 1);
 	rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
-	ATF_CHECK_STREQ("x", rx_result(req));
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_EXIT);
+	CHILD(strcmp(rx_result(req), "x") == 0);
 	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x\nraise 15"));
 	rx_fails(req, GONS_FAIL_SIGNAL, EIO, "signal 15");
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_SIGNAL);
 	gons_reexec_free(req);
 	req = rx_new("stay");
 	rx_pipe(fd);
@@ -634,7 +636,8 @@ old_kernel_body(void *arg)
 	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
 	close(fd[1]);
 	rx_wait_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "500");
-	ATF_CHECK(rx_byte(fd[0]) != 0 && rx_gone(fd[0], 0));
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_TIMEOUT);
+	CHILD(rx_byte(fd[0]) == 'x' && rx_byte(fd[0]) == -1);
 	close(fd[0]);
 	gons_reexec_free(req);
 }
@@ -661,6 +664,39 @@ old_kernel(void)
 		rule = rules[i];
 		in_child(old_kernel_body, &rule);
 	}
+}
+
+/* Who may not poll any more knows that a child still runs, and ends it. */
+static void
+no_poll_body(void *arg)
+{
+	static const struct rule rules[] = {
+#ifdef SYS_poll
+		{ SYS_poll, -1, 0, 0, EPERM },
+#endif
+		{ SYS_ppoll, -1, 0, 0, EPERM },
+	};
+	struct gons_reexec *req = arg;
+
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	forbid(rules, NELEM(rules));
+	CHILD(gons_reexec_wait(req) == -1 && errno == ETIMEDOUT);
+}
+
+static void
+no_poll(void)
+{
+	struct gons_reexec *req = rx_new("stay");
+	int fd[2];
+
+	rx_pipe(fd);
+	rx_keep(req, "LIFE", fd[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 1000));
+	in_child(no_poll_body, req);
+	gons_reexec_free(req);
+	close(fd[1]);
+	ATF_CHECK(rx_byte(fd[0]) != 0 && rx_gone(fd[0], 1000));
+	close(fd[0]);
 }
 
 /*
@@ -699,6 +735,7 @@ static const struct rx_case cases[] = {
 	{ "no_descriptors", no_descriptors, RX_EXEC | RX_UNCOUNTED,
 	    "what fails is undone" },
 	{ "old_kernel", old_kernel, RX_EXEC, "system calls are missing" },
+	{ "no_poll", no_poll, 0, "poll(2) fails while a child runs" },
 	{ "sealed", sealed, RX_SEALED, "the program cannot be written to" },
 };
 
