@@ -421,14 +421,14 @@ static void
 touch(void *unused)
 {
 	(void)unused;
-	ATF_CHECK_ERRNO(ECHILD, gons_reexec_kill(copied) == -1);
-	ATF_CHECK_ERRNO(ECHILD, gons_reexec_step(copied) == -1);
-	ATF_CHECK_ERRNO(ECHILD, gons_reexec_wait(copied) == -1);
-	ATF_CHECK_ERRNO(EBUSY, gons_reexec_start(copied) == -1);
+	ATF_REQUIRE_ERRNO(ECHILD, gons_reexec_kill(copied) == -1);
+	ATF_REQUIRE_ERRNO(ECHILD, gons_reexec_step(copied) == -1);
+	ATF_REQUIRE_ERRNO(ECHILD, gons_reexec_wait(copied) == -1);
+	ATF_REQUIRE_ERRNO(EBUSY, gons_reexec_start(copied) == -1);
 	gons_reexec_free(copied);
 	/* it may have requests of its own */
 	copied = rx_new("answer");
-	ATF_CHECK_STREQ("42", rx_ok(copied));
+	ATF_REQUIRE_STREQ("42", rx_ok(copied));
 	gons_reexec_free(copied);
 }
 
@@ -479,10 +479,10 @@ same_pid_body(void *unused)
 		_exit(0);
 	}
 	CHILD(waitpid(pid, &status, 0) == pid && status == 0);
-	ATF_CHECK(!rx_gone(fd[0], 300));
-	ATF_CHECK_EQ(0, gons_reexec_step(copied));
+	ATF_REQUIRE(!rx_gone(fd[0], 300));
+	ATF_REQUIRE_EQ(0, gons_reexec_step(copied));
 	gons_reexec_free(copied);
-	ATF_CHECK(rx_gone(fd[0], 0));
+	ATF_REQUIRE(rx_gone(fd[0], 0));
 	close(fd[0]);
 }
 

@@ -307,6 +307,7 @@ refused_body(void *unused)
 	ATF_REQUIRE_EQ(
 	    0, gons_reexec_namespace(req, "net", "/proc/self/ns/net"));
 	rx_fails(req, GONS_FAIL_START, EPERM, "gons_net|CAP_SYS_ADMIN");
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
 	gons_reexec_free(req);
 }
 
