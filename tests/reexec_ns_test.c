@@ -720,37 +720,91 @@ filter_setns(void)
 	    SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
 }
 
+/*
+ * Root in that user namespace, and nobody elsewhere: tells of each process that
+ * it is asked about what keeps it from looking into its memory, or 0.
+ */
+static void
+look_in(const char *user, int sock)
+{
+	char path[64];
+	int answer, fd;
+	pid_t pid;
+
+	CHILD((fd = open(user, O_RDONLY | O_CLOEXEC)) != -1);
+	CHILD(setns(fd, CLONE_NEWUSER) == 0);
+	while (read(sock, &pid, sizeof(pid)) == sizeof(pid)) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+		answer = open(path, O_RDONLY) == -1 ? errno : 0;
+		CHILD(write(sock, &answer, sizeof(answer)) == sizeof(answer));
+	}
+	_exit(0);
+}
+
+static int
+asked(int sock, pid_t pid)
+{
+	int answer;
+
+	ATF_REQUIRE_EQ(sizeof(pid), write(sock, &pid, sizeof(pid)));
+	ATF_REQUIRE_EQ(sizeof(answer), read(sock, &answer, sizeof(answer)));
+	return answer;
+}
+
+/* The next setns(2) of the child goes on. */
+static pid_t
+caught(int fd, struct seccomp_notif_resp *answer)
+{
+	struct seccomp_notif call;
+
+	memset(&call, 0, sizeof(call));
+	memset(answer, 0, sizeof(*answer));
+	ATF_REQUIRE_EQ(0, ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &call));
+	answer->id = call.id;
+	answer->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	return (pid_t)call.pid;
+}
+
 static void
 undumpable_body(void *unused)
 {
-	struct gons_reexec *req = rx_new("print_ns");
-	struct seccomp_notif call;
+	struct gons_reexec *req = rx_new("stay");
 	struct seccomp_notif_resp answer;
+	int fd, life[2], sock[2];
 	struct target t;
-	int fd, i;
-	char path[64];
+	pid_t inside, pid;
 
 	(void)unused;
-	target_start(&t, CLONE_NEWNET | CLONE_NEWUTS, 0);
+	target_start(&t, CLONE_NEWUSER | CLONE_NEWNET, 0);
+	ATF_REQUIRE_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	if ((inside = fork()) == 0) {
+		close(sock[0]);
+		look_in(t.refs[GONS_USER], sock[1]);
+	}
+	close(sock[1]);
+	ATF_REQUIRE_EQ(
+	    0, gons_reexec_namespace(req, "user", t.refs[GONS_USER]));
 	ATF_REQUIRE_EQ(0, gons_reexec_namespace(req, "net", t.refs[GONS_NET]));
-	ATF_REQUIRE_EQ(0, gons_reexec_namespace(req, "uts", t.refs[GONS_UTS]));
+	ATF_REQUIRE_EQ(0, gons_reexec_setorder(req, "user,net"));
+	rx_pipe(life);
+	rx_keep(req, "LIFE", life[1]);
 	ATF_REQUIRE_MSG(
 	    (fd = filter_setns()) != -1, "seccomp: %s", strerror(errno));
 	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
-	for (i = 0; i < 2; i++) {
-		memset(&call, 0, sizeof(call));
-		memset(&answer, 0, sizeof(answer));
-		ATF_REQUIRE_EQ(0, ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &call));
-		(void)snprintf(path, sizeof(path), "/proc/%u/mem", call.pid);
-		/* neither we nor anybody with our ids may look into it */
-		ATF_CHECK_EQ(-1, open(path, O_RDONLY | O_CLOEXEC));
-		(void)snprintf(path, sizeof(path), "/proc/%u/exe", call.pid);
-		ATF_CHECK_EQ(-1, open(path, O_RDONLY | O_CLOEXEC));
-		answer.id = call.id;
-		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		ATF_REQUIRE_EQ(0, ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer));
-	}
-	(void)rx_wait_ok(req);
+	(void)caught(fd, &answer);
+	ATF_REQUIRE_EQ(0, ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer));
+	pid = caught(fd, &answer);
+	ATF_CHECK_EQ(EACCES, asked(sock[0], pid));
+	ATF_REQUIRE_EQ(0, ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer));
+	close(life[1]);
+	ATF_CHECK_EQ('x', rx_byte(life[0]));
+	ATF_CHECK_EQ_MSG(
+	    0, asked(sock[0], pid), "not even one that has joined");
+	ATF_REQUIRE_EQ(0, gons_reexec_kill(req));
+	rx_wait_fails(req, GONS_FAIL_KILLED, ECANCELED, "");
+	close(life[0]);
+	close(sock[0]);
+	ATF_CHECK_EQ(inside, waitpid(inside, NULL, 0));
 	close(fd);
 	gons_reexec_free(req);
 	target_stop(&t);
