@@ -1217,6 +1217,7 @@ ATF_TC_BODY(old_kernels, tc)
 	struct data d;
 	int i, round;
 
+	need_filters();
 	plain("src", GCC12, 0, 1, 1);
 	plain("sum", GCC12, 0, 2, 2);
 	for (round = 1; round <= 2; round++) {

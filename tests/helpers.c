@@ -348,6 +348,14 @@ count_fds(void)
 }
 
 void
+need_filters(void)
+{
+	(void)prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL);
+	if (errno != EFAULT)
+		atf_tc_skip("filters of system calls: %s", strerror(errno));
+}
+
+void
 forbid(const struct rule *rules, size_t n)
 {
 	struct sock_filter code[64], *c = code;

@@ -123,6 +123,8 @@ struct rule {
 		SYS_ioctl, 1, 0xff00, 0xff00, ENOTTY \
 	}
 void forbid(const struct rule *, size_t);
+/* Skips the test, saying why, if there is no such thing (qemu-user). */
+void need_filters(void);
 
 /* A started program, and what it said. */
 #define RUN_ENV 160
