@@ -611,6 +611,7 @@ ATF_TC_BODY(all_or_none, tc)
 ATF_TC_WITHOUT_HEAD(skipped);
 ATF_TC_BODY(skipped, tc)
 {
+	static const char nul[] = "mode: set\na\0.go:1.1,2.2 1 1\n";
 	const char *src[] = { "none" };
 
 	put_text("empty", "");
@@ -639,7 +640,7 @@ ATF_TC_BODY(skipped, tc)
 	put_text("dst", "");
 	merge(0, "text into an empty destination", "dst", "cover", NULL);
 	check_text("dst", "mode: set\na.go:1.1,2.2 1 1\n");
-	put_file("nul", "mode: set\na\0.go:1.1,2.2 1 1\n", 30);
+	put_file("nul", nul, sizeof(nul) - 1);
 	merge(EBADMSG, "a NUL in a name", "dst", "nul", NULL);
 	merge(EINVAL, "into itself", "a", "a", NULL);
 	merge(EINVAL, "into itself", "tree", "tree", NULL);
