@@ -173,7 +173,7 @@ events(const struct gons_reexec *req)
 static unsigned
 await(const struct gons_reexec *req)
 {
-	static const struct timespec tick = { 0, TICK * 1000000 };
+	static const struct timespec tick = { 0, TICK * 1000000L };
 	struct pollfd p[NSRCS];
 	unsigned ready = 0;
 	int64_t at = next_time(req);
