@@ -216,28 +216,6 @@ install_filter(void)
 	    SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
 }
 
-static void
-pass_fd(int sock, int fd)
-{
-	char room[CMSG_SPACE(sizeof(int))], byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg;
-	struct cmsghdr *c;
-
-	memset(&msg, 0, sizeof(msg));
-	memset(room, 0, sizeof(room));
-	msg.msg_iov = &iov;
-	msg.msg_iovlen = 1;
-	msg.msg_control = room;
-	msg.msg_controllen = sizeof(room);
-	c = CMSG_FIRSTHDR(&msg);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	CHILD(sendmsg(sock, &msg, 0) == 1);
-}
-
 /* -1: the other side had none */
 static int
 get_fd(int sock)
@@ -287,7 +265,7 @@ become(const struct plan *plan, int out, int err, int sock)
 		close(SOCK + 1);
 	}
 	CHILD((fd = install_filter()) != -1);
-	pass_fd(SOCK, fd);
+	CHILD(send_fds(SOCK, "", 1, &fd, 1, 0) == 1);
 	close(fd);
 	close(SOCK);
 	(void)execve(helper, argv, envp);

@@ -8,6 +8,7 @@
 
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -345,6 +346,31 @@ count_fds(void)
 	for (fd = 0; fd < 1024; fd++)
 		n += fcntl(fd, F_GETFD) != -1;
 	return n;
+}
+
+ssize_t
+send_fds(
+    int sock, const void *data, size_t len, const int *fds, size_t n, int flags)
+{
+	char room[CMSG_SPACE(SEND_FDS_MAX * sizeof(int))];
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	struct msghdr msg;
+	struct cmsghdr *c;
+
+	memset(&msg, 0, sizeof(msg));
+	memset(room, 0, sizeof(room));
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	if (n > 0) {
+		msg.msg_control = room;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+	}
+	return sendmsg(sock, &msg, flags);
 }
 
 void

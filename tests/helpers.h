@@ -126,6 +126,11 @@ void forbid(const struct rule *, size_t);
 /* Skips the test, saying why, if there is no such thing (qemu-user). */
 void need_filters(void);
 
+/* One message and descriptors with it, no more than that; as sendmsg(2). */
+#define SEND_FDS_MAX 8
+ssize_t send_fds(
+    int sock, const void *, size_t, const int *fds, size_t n, int flags);
+
 /* A started program, and what it said. */
 #define RUN_ENV 160
 #define RUN_OUT 65536

@@ -362,23 +362,7 @@ CASE(kept, "as many descriptors as can be sent, and one more than that")
 static void
 flood(int sock)
 {
-	char room[CMSG_SPACE(sizeof(int))], byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg;
-	struct cmsghdr *c;
-
-	memset(&msg, 0, sizeof(msg));
-	memset(room, 0, sizeof(room));
-	msg.msg_iov = &iov;
-	msg.msg_iovlen = 1;
-	msg.msg_control = room;
-	msg.msg_controllen = sizeof(room);
-	c = CMSG_FIRSTHDR(&msg);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &sock, sizeof(sock));
-	while (sendmsg(sock, &msg, MSG_DONTWAIT) == 1)
+	while (send_fds(sock, "", 1, &sock, 1, MSG_DONTWAIT) == 1)
 		continue;
 	CHILD(errno == ETOOMANYREFS);
 }

@@ -82,26 +82,10 @@ print_dumpable(void)
 static void
 shoot(int sock, const void *data, size_t len, int nfds)
 {
-	char room[CMSG_SPACE(8 * sizeof(int))];
-	struct iovec iov = { (void *)(uintptr_t)data, len };
-	int fds[8] = { 0, 1, 2, 0, 1, 2, 0, 1 };
-	struct msghdr msg;
-	struct cmsghdr *c;
+	int fds[SEND_FDS_MAX] = { 0, 1, 2, 0, 1, 2, 0, 1 };
 
-	memset(&msg, 0, sizeof(msg));
-	memset(room, 0, sizeof(room));
-	msg.msg_iov = &iov;
-	msg.msg_iovlen = 1;
-	if (nfds > 0) {
-		msg.msg_control = room;
-		msg.msg_controllen = CMSG_SPACE((size_t)nfds * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN((size_t)nfds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, (size_t)nfds * sizeof(int));
-	}
-	(void)sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)send_fds(
+	    sock, data, len, fds, (size_t)nfds, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* On every socket that it can find; NOISE seeds what. */
