@@ -296,6 +296,8 @@ int gons_reexec_reply(const void *buf, size_t len);
  * gons_reexec_start().
  */
 int gons_reexec_prepare(void);
+/* How many children wait, forked ahead: 1 to 64, else EINVAL; default 2. */
+int gons_reexec_setspares(int n);
 
 /*
  * Coverage: adds the n sources to the destination, files to a file or trees to

@@ -37,7 +37,9 @@
 
 #define PREPARE 0x40000000u /* flag of an action: be a prepared process */
 #define RIGHTS_MAX 253 /* descriptors in one message: SCM_MAX_FD */
-#define SPARES 2 /* children that are forked ahead */
+#define SPARES 2 /* children that are forked ahead, unless told otherwise */
+#define SPARES_MAX 64
+#define SPARES_TRIED (SPARES_MAX + 2) /* all dead, then a new one */
 #define TICK 10 /* ms between looks, without a pidfd */
 #define CHUNK 4096
 /*
@@ -53,7 +55,7 @@ enum kind { /* of a message on the control socket */
 	MSG_FORK, /* no process in the pid namespace: value errno */
 	MSG_STATUS, /* value: as from waitpid(2) */
 	MSG_PREPARED, /* a prepared process; with its pidfd */
-	MSG_WANT, /* to it: a spare is wanted; value: the kernel tells */
+	MSG_WANT, /* to it: a spare is wanted; value: see prepared_want() */
 	MSG_SPARE, /* from it; with descriptors */
 	MSG_REQUEST, /* to a spare: value descriptors, see spare_take() */
 	MSG_GO, /* to it: now */

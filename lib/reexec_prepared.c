@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "reexec.h"
@@ -79,10 +80,12 @@ static struct {
 	int pidfd;
 	int sealed;
 	int kernel_tells; /* how a child has ended, see kernel_status() */
+	int spares; /* that it is to have */
 	int hooked; /* forgotten in forked copies */
 	int proc; /* /proc as it was then, should the root change; or -1 */
 	struct buffer standing; /* what this process was when it was made */
-} prepared = { PTHREAD_MUTEX_INITIALIZER, -1, -1, 0, 0, 0, -1, { NULL, 0, 0 } };
+} prepared = { PTHREAD_MUTEX_INITIALIZER, -1, -1, 0, 0, SPARES, 0, -1,
+	{ NULL, 0, 0 } };
 
 static void prepared_loop(struct hatch *hatch);
 static int hatch_spares(const struct hatch *hatch);
@@ -92,6 +95,8 @@ static void hatch_add(struct hatch *hatch, pid_t pid, int *control);
 static void hatch_reap(struct hatch *hatch);
 static void spare_wait(const struct hatch *hatch, const int *theirs);
 static void rehearse(int *status);
+static void rehearse_exit(void);
+static void rehearse_page(void *page);
 static void rehearse_linker(void);
 static void nothing(void);
 static int spare_take(void);
@@ -215,13 +220,13 @@ hatch_spares(const struct hatch *hatch)
 	return hatch->unread > 0 ? unread / hatch->unread : 0;
 }
 
-/* The host asks for one, and says what its kernel can do. */
+/* The host asks for one, says how many it wants, and what its kernel can do. */
 static int
 hatch_wanted(struct hatch *hatch)
 {
 	struct sigaction action;
 	struct message message;
-	int wanted = 0;
+	int wanted = 0, value = 0;
 	size_t n;
 
 	while ((n = gons__receive(
@@ -229,10 +234,11 @@ hatch_wanted(struct hatch *hatch)
 		if (n == (size_t)-1)
 			_exit(EXIT_SUCCESS);
 		wanted = 1;
+		value = message.value;
 	}
 	if (wanted)
-		hatch->target = SPARES;
-	if (wanted && message.value && !hatch->reaping) {
+		hatch->target = value >> 1;
+	if ((value & 1) != 0 && !hatch->reaping) {
 		memset(&action, 0, sizeof(action));
 		action.sa_handler = SIG_DFL;
 		action.sa_flags = SA_NOCLDWAIT;
@@ -387,7 +393,7 @@ rehearse(int *status)
 {
 	char action[] = "gons_reexec_action=0:,,,,:-";
 	char *env[] = { action, NULL }, **old = environ;
-	volatile char *page, low[REHEARSE_STACK];
+	volatile char low[REHEARSE_STACK];
 	struct message message;
 	size_t i;
 
@@ -403,11 +409,28 @@ rehearse(int *status)
 	(void)sigprocmask(SIG_SETMASK, NULL, NULL);
 	environ = old;
 	(void)gons__receive(-1, &message, sizeof(message), NULL, 0);
-	(void)atexit(nothing);
-	page = (volatile char *)stdout;
-	low[0] = *page;
-	*page = low[0];
+	rehearse_exit();
 	rehearse_linker();
+}
+
+/* exit(3) takes locks; glibc has one of them beside timezone. */
+static void
+rehearse_exit(void)
+{
+	(void)atexit(nothing);
+	(void)pthread_mutex_lock(&prepared.lock);
+	(void)pthread_mutex_unlock(&prepared.lock);
+	rehearse_page(stdout);
+	rehearse_page(&timezone);
+}
+
+/* It is this process's alone then. */
+static void
+rehearse_page(void *page)
+{
+	volatile char *byte = page, c = *byte;
+
+	*byte = c;
 }
 
 /* The dynamic linker's code, which runs last, in the pieces faults bring. */
@@ -653,7 +676,8 @@ prepared_send(struct gons_reexec *req, const void *block, size_t len,
 			(void)poll(NULL, 0, 1);
 		if (errnum == 0)
 			errnum = prepared_go(req);
-	} while ((errnum == EPIPE || errnum == ESTALE) && tries++ < 2 * SPARES);
+	} while (
+	    (errnum == EPIPE || errnum == ESTALE) && tries++ < SPARES_TRIED);
 	return errnum;
 }
 
@@ -761,12 +785,15 @@ prepared_take(int *fds, int64_t until)
 	return errnum;
 }
 
-/* 1; 0: not yet; -1: it is gone. */
+/*
+ * How many spares there are to be, and in the last bit if the kernel tells how
+ * they end.  Returns 1; 0: not yet; -1: it is gone.
+ */
 static int
 prepared_want(void)
 {
-	int errnum = gons__send_fds(
-	    prepared.control, MSG_WANT, prepared.kernel_tells, NULL, 0);
+	int value = prepared.spares << 1 | prepared.kernel_tells;
+	int errnum = gons__send_fds(prepared.control, MSG_WANT, value, NULL, 0);
 
 	return errnum == 0 ? 1 : errnum == EAGAIN ? 0 : -1;
 }
@@ -794,6 +821,21 @@ gons_reexec_prepare(void)
 		return 0;
 	errno = errnum;
 	return -1;
+}
+
+int
+gons_reexec_setspares(int n)
+{
+	if (n < 1 || n > SPARES_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	(void)pthread_mutex_lock(&prepared.lock);
+	prepared.spares = n;
+	if (prepared.control != -1)
+		(void)prepared_want();
+	(void)pthread_mutex_unlock(&prepared.lock);
+	return 0;
 }
 
 /* There is one, and it is alive. */

@@ -564,7 +564,7 @@ take_again(struct gons_reexec *req)
 	gons__cov_collect(req->cov);
 	req->cov = NULL;
 	req->untaken = req->exited = 0;
-	if (req->cause == BY_NOBODY && req->again < 2 * SPARES) {
+	if (req->cause == BY_NOBODY && req->again < SPARES_TRIED) {
 		req->again++;
 		req->finished = 0;
 		req->grace_at = -1;

@@ -276,6 +276,37 @@ signal_all(pid_t pid, int signo, int itself)
 	fclose(f);
 }
 
+static int
+spares(pid_t pid)
+{
+	char path[64];
+	int child, n = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+	    (int)pid, (int)pid);
+	CHILD((f = fopen(path, "re")) != NULL);
+	while (fscanf(f, "%d", &child) == 1)
+		n++;
+	fclose(f);
+	return n;
+}
+
+/* Waits until it has so many, and sees that it makes no more. */
+static void
+has_spares(pid_t pid, int n)
+{
+	long long start = clock_ms();
+
+	while (spares(pid) != n && clock_ms() - start < PATIENCE)
+		(void)usleep(10000);
+	(void)usleep(100000);
+	if (spares(pid) != n) {
+		fprintf(stderr, "%d instead of %d\n", spares(pid), n);
+		CHILD(!"has_spares");
+	}
+}
+
 /* It runs what it should, and is what an executed child is. */
 static void
 works(void)
@@ -463,6 +494,26 @@ CASE(spares_killed, "and so are children that it had ready")
 		(void)result("parent");
 	}
 	works();
+}
+
+CASE(spares_set, "as many children wait as the host wants")
+{
+	pid_t pid;
+	int i;
+
+	CHILD(gons_reexec_setspares(0) == -1 && errno == EINVAL);
+	CHILD(gons_reexec_setspares(65) == -1 && errno == EINVAL);
+	CHILD(gons_reexec_setspares(5) == 0);
+	pid = prepared_pid();
+	has_spares(pid, 5);
+	CHILD(gons_reexec_setspares(64) == 0);
+	has_spares(pid, 64);
+	signal_all(pid, SIGKILL, 0);
+	works();
+	CHILD(gons_reexec_setspares(1) == 0);
+	for (i = 0; i < 64; i++)
+		CHILD(atoi(result("parent")) == pid);
+	has_spares(pid, 1);
 }
 
 CASE(stopped, "one that is stopped does not hold up a request")
@@ -926,6 +977,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, invisible);
 	ATF_TP_ADD_TC(tp, killed);
 	ATF_TP_ADD_TC(tp, spares_killed);
+	ATF_TP_ADD_TC(tp, spares_set);
 	ATF_TP_ADD_TC(tp, stopped);
 	ATF_TP_ADD_TC(tp, spares_stopped);
 	ATF_TP_ADD_TC(tp, stopped_for_a_while);

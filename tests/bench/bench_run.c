@@ -23,8 +23,9 @@
 
 #define GIB ((size_t)1 << 30)
 #define SECONDS 10 /* for each group */
-#define ROW 20 /* runs in a row */
+#define ROW 20 /* runs in a row, as titles say */
 #define REST 3000 /* us, in which a spare child is forked */
+#define FILL 80000 /* us, in which ROW of them are */
 
 extern char **environ;
 
@@ -78,41 +79,47 @@ run(void *arg)
 
 static unsigned fresh = 0, prepared = GONS_REEXEC_PREPARED;
 
-/* One after the other, and with time between them. */
 static void
-compare(const char *when, int n)
+compare_times(const char *title, const char *when, int n, int times,
+    struct contender *with, long rest)
 {
-	static struct contender row[4] = {
+	struct contender c[4] = {
 		{ .name = "posix_spawn of the same program", .once = spawn },
 		{ .name = "gons_reexec_run",
 		    .once = run,
 		    .arg = &fresh,
 		    .goal = 1.10 },
-		{ .name = "gons_reexec_run, prepared",
-		    .once = run,
-		    .arg = &prepared,
-		    .goal = 0.40 },
+		*with,
 		{ .name = "fork, _exit, waitpid", .once = fork_wait },
 	};
-	static struct contender apart[4];
-	char title[80];
+	char line[80];
 	int i;
 
-	memcpy(apart, row, sizeof(apart));
-	for (i = 0; i < 4; i++) {
-		row[i].times = ROW;
-		apart[i].times = 1;
-	}
-	apart[2].name = "gons_reexec_run, prepared, a spare child ready";
-	apart[2].goal = 0.30;
-	bench_take_turns(row, n, SECONDS, REST);
-	(void)snprintf(title, sizeof(title), "%d in a row%s", ROW, when);
-	bench_title(title, "/ spawn");
-	bench_print(row, n);
-	bench_take_turns(apart, n, SECONDS, REST);
-	(void)snprintf(title, sizeof(title), "one at a time%s", when);
-	bench_title(title, "/ spawn");
-	bench_print(apart, n);
+	c[2].once = run;
+	c[2].arg = &prepared;
+	for (i = 0; i < n; i++)
+		c[i].times = times;
+	bench_take_turns(c, n, SECONDS, rest);
+	(void)snprintf(line, sizeof(line), "%s%s", title, when);
+	bench_title(line, "/ spawn");
+	bench_print(c, n);
+}
+
+/* One after the other, and with time between them. */
+static void
+compare(const char *when, int n)
+{
+	static struct contender
+	    forked = { .name = "gons_reexec_run, prepared", .goal = 0.40 },
+	    ready = { .name = "gons_reexec_run, prepared, spare children ready",
+		    .goal = 0.30 };
+
+	compare_times("20 in a row", when, n, ROW, &forked, REST);
+	(void)gons_reexec_setspares(ROW);
+	compare_times(
+	    "20 in a row, 20 spare children", when, n, ROW, &ready, FILL);
+	(void)gons_reexec_setspares(2);
+	compare_times("one at a time", when, n, 1, &ready, REST);
 }
 
 int
