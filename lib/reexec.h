@@ -40,6 +40,7 @@
 #define SPARES 2 /* children that are forked ahead, unless told otherwise */
 #define SPARES_MAX 64
 #define SPARES_TRIED (SPARES_MAX + 2) /* all dead, then a new one */
+#define LOST_TRIED 4 /* that do not answer: each takes seconds */
 #define TICK 10 /* ms between looks, without a pidfd */
 #define CHUNK 4096
 /*

@@ -555,6 +555,7 @@ static void
 take_again(struct gons_reexec *req)
 {
 	int errnum = req->untaken ? EPROTO : ETIMEDOUT;
+	int tries = req->untaken ? SPARES_TRIED : LOST_TRIED;
 
 	(void)gons__send_signal(req, SIGKILL);
 	if (!req->untaken)
@@ -564,7 +565,7 @@ take_again(struct gons_reexec *req)
 	gons__cov_collect(req->cov);
 	req->cov = NULL;
 	req->untaken = req->exited = 0;
-	if (req->cause == BY_NOBODY && req->again < SPARES_TRIED) {
+	if (req->cause == BY_NOBODY && req->again < tries) {
 		req->again++;
 		req->finished = 0;
 		req->grace_at = -1;
