@@ -277,6 +277,11 @@ hatch_spare(struct hatch *hatch)
 		spare_wait(hatch, theirs);
 		return -1;
 	}
+	if (pid > 0 && !hatch->reaping)
+		hatch_add(hatch, pid, &theirs[SPARE_CONTROL]);
+	/* before it is told: closed ends show who sends a request that it died */
+	for (i = 0; i < NSPARE; i++)
+		gons__close_fd(&theirs[i]);
 	if (errnum == 0 &&
 	    (ours[SPARE_PIDFD] = (int)syscall(SYS_pidfd_open, pid, 0)) == -1)
 		errnum = errno;
@@ -285,12 +290,8 @@ hatch_spare(struct hatch *hatch)
 		    gons__send_fds(hatch->socket, MSG_SPARE, 0, ours, NSPARE);
 	if (errnum == 0 && hatch->unread == 0)
 		(void)ioctl(hatch->socket, TIOCOUTQ, &hatch->unread);
-	if (pid > 0 && !hatch->reaping)
-		hatch_add(hatch, pid, &theirs[SPARE_CONTROL]);
-	for (i = 0; i < NSPARE; i++) {
+	for (i = 0; i < NSPARE; i++)
 		gons__close_fd(&ours[i]);
-		gons__close_fd(&theirs[i]);
-	}
 	return errnum;
 }
 

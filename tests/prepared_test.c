@@ -38,6 +38,7 @@
 #define MANY 300
 #define THREADS 8
 #define PATIENCE 60000 /* ms; less than this is no hang */
+#define DELAY 300 /* ms; enough for another process to get far */
 
 /* The thread sanitizer's run time catches signals of its own. */
 static int
@@ -493,6 +494,40 @@ CASE(spares_killed, "and so are children that it had ready")
 		signal_all(pid, SIGKILL, 0);
 		(void)result("parent");
 	}
+	works();
+}
+
+/*
+ * In the prepared process: its first spare dies, and the host learns of that
+ * spare before this process gets any further.
+ */
+ssize_t __real_sendmsg(int, const struct msghdr *, int);
+ssize_t __wrap_sendmsg(int, const struct msghdr *, int);
+ssize_t
+__wrap_sendmsg(int sock, const struct msghdr *msg, int flags)
+{
+	const char *host = getenv("FIRST_DIES");
+	struct pollfd p = { sock, 0, 0 };
+	ssize_t n;
+
+	if (host == NULL || atoi(host) == getpid() || spares(getpid()) == 0)
+		return __real_sendmsg(sock, msg, flags);
+	(void)unsetenv("FIRST_DIES");
+	signal_all(getpid(), SIGKILL, 0);
+	n = __real_sendmsg(sock, msg, flags);
+	(void)poll(&p, 1, DELAY); /* less if it ends */
+	return n;
+}
+
+CASE(spare_dies, "a request is not lost with a spare that dies meanwhile")
+{
+	char host[16];
+
+	(void)snprintf(host, sizeof(host), "%d", (int)getpid());
+	CHILD(setenv("FIRST_DIES", host, 1) == 0);
+	CHILD(gons_reexec_prepare() == 0);
+	CHILD(unsetenv("FIRST_DIES") == 0);
+	(void)result("parent");
 	works();
 }
 
@@ -977,6 +1012,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, invisible);
 	ATF_TP_ADD_TC(tp, killed);
 	ATF_TP_ADD_TC(tp, spares_killed);
+	ATF_TP_ADD_TC(tp, spare_dies);
 	ATF_TP_ADD_TC(tp, spares_set);
 	ATF_TP_ADD_TC(tp, stopped);
 	ATF_TP_ADD_TC(tp, spares_stopped);
