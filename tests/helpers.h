@@ -103,7 +103,7 @@ uint64_t ns_id(const char *path);
 		    "some namespace has changed");                       \
 	} while (0)
 
-/* Skips where programs cannot start without /proc. */
+/* Skips where what is executed without /proc fails; a prepared child may not. */
 void need_no_proc(void);
 /* Skips where no file can be executed by its descriptor: some emulators. */
 void need_execveat(void);
