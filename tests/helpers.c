@@ -343,7 +343,7 @@ need_execveat(void)
 void
 need_no_proc(void)
 {
-	if (ADDRESS_SANITIZER || THREAD_SANITIZER)
+	if (SANITIZER)
 		atf_tc_skip("the sanitizer complains of a missing /proc, and "
 			    "who complains has failed");
 }

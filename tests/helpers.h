@@ -43,6 +43,9 @@
 #define THREAD_SANITIZER 0
 #endif
 
+/* Each start of a program is slow then. */
+#define SANITIZER (ADDRESS_SANITIZER || THREAD_SANITIZER)
+
 /* The types as the manual lists them, in the order of enum gons_type. */
 struct ns_type {
 	const char *name;

@@ -849,7 +849,7 @@ no_proc_run(void *unused)
 	CHILD(mount("none", "/proc", "tmpfs", 0, NULL) == 0);
 	CHILD(access("/proc/self", F_OK) == -1);
 	CHILD(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
-	if (!ADDRESS_SANITIZER && !THREAD_SANITIZER) /* see need_no_proc() */
+	if (!SANITIZER) /* see need_no_proc() */
 		CHILD(strcmp(fresh("ignores"), "0") == 0);
 	pid = prepared_pid();
 	CHILD(atoi(result("parent")) == pid);

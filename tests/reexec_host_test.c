@@ -579,7 +579,7 @@ no_descriptors(void)
 	before = count_fds();
 	limit = old;
 	for (n = 3 * NELEM(flags); n <= (highest + 40) * (int)NELEM(flags);
-	     n += THREAD_SANITIZER ? 7 : 1) { /* each takes long with it */
+	     n += SANITIZER ? 7 : 1) { /* each takes long with it */
 		limit.rlim_cur = (rlim_t)n / NELEM(flags);
 		ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
 		reply = flags[n % (int)NELEM(flags)] == GONS_REEXEC_REPLY;

@@ -31,8 +31,7 @@
 
 #define MAXCASES 128
 #define MAXFDS 4096
-/* s for a case; that sanitizer makes each start of a program slow. */
-#define PATIENCE (THREAD_SANITIZER ? 500 : 100)
+#define PATIENCE (SANITIZER ? 500 : 100) /* s for a case */
 
 unsigned rx_mode;
 char rx_srcdir[4096];
