@@ -197,6 +197,15 @@ coverage: .PHONY .MAKE
 	${GCOVR} --add-tracefile coverage.json && \
 	${GCOVR} --add-tracefile coverage.json --branches
 
+# Tests in C once more, with valgrind looking for errors and leaks.
+VALGRIND_MAKE=	${.MAKE} MAKEOBJDIRPREFIX=${OBJTOP}/build.valgrind \
+		VALGRIND=yes CFLAGS="-O1 -g" TESTS_SH=
+valgrind: .PHONY .MAKE
+	rm -rf ${OBJTOP}/build.valgrind
+	mkdir -p ${OBJTOP}/build.valgrind
+	cd ${.CURDIR}/lib && ${VALGRIND_MAKE} all
+	cd ${.CURDIR}/tests && ${VALGRIND_MAKE} valgrind
+
 # Compares with the last release what programs were built against.
 abi: .PHONY .MAKE all
 	@${TOOLENV} sh ${.CURDIR}/tests/abi.sh ${SRCTOP} ${LIBOBJ} \
