@@ -260,23 +260,23 @@ tree_has(const struct tree *t, const char *name)
 	return &t->entry[t->at];
 }
 
-/* The first source that has the name which comes next; NULL: no more. */
-static const char *
+/* The entry that comes next, of the first source that has it; NULL: no more. */
+static const struct entry *
 tree_next(struct job *j, const struct tree t[])
 {
-	const char *name = NULL, *other;
+	const struct entry *e, *next = NULL;
 	size_t k;
 
 	for (k = 0; k < j->nsrc; k++) {
 		if (t[k].at == t[k].n)
 			continue;
-		other = t[k].entry[t[k].at].name;
-		if (name == NULL || strcmp(other, name) < 0) {
-			name = other;
+		e = &t[k].entry[t[k].at];
+		if (next == NULL || entry_compare(e, next) < 0) {
+			next = e;
 			j->root = k;
 		}
 	}
-	return name;
+	return next;
 }
 
 /* Merges the files of that name. */
@@ -367,11 +367,12 @@ tree_dir(struct job *j, const struct tree t[], const char *name, struct dir *to,
 }
 
 static void
-tree_entry(struct job *j, const struct tree t[], const char *name,
+tree_entry(struct job *j, const struct tree t[], const struct entry *e,
     struct dir *to, unsigned depth)
 {
+	const char *name = e->name;
 	size_t root = j->root;
-	mode_t type = tree_has(&t[root], name)->type;
+	mode_t type = e->type;
 	int error = 0;
 
 	if (S_ISDIR(type))
@@ -396,6 +397,7 @@ tree_entry(struct job *j, const struct tree t[], const char *name,
 static int
 merge_tree(struct job *j, struct tree t[], struct dir *to, unsigned depth)
 {
+	const struct entry *e;
 	const char *name;
 	size_t k, old;
 	int error;
@@ -405,9 +407,10 @@ merge_tree(struct job *j, struct tree t[], struct dir *to, unsigned depth)
 		if (t[k].fd >= 0 && (error = tree_list(j, &t[k])) != 0)
 			return gons__cov_fault(j, error, 0, -1);
 	}
-	while ((name = tree_next(j, t)) != NULL) {
+	while ((e = tree_next(j, t)) != NULL) {
+		name = e->name;
 		old = job_enter(j, name);
-		tree_entry(j, t, name, to, depth);
+		tree_entry(j, t, e, to, depth);
 		job_leave(j, old);
 		for (k = j->nsrc; k-- > 0;)
 			if (tree_has(&t[k], name) != NULL)
