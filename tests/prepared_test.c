@@ -258,27 +258,9 @@ ended(int pidfd, int ms)
 	return poll(&p, 1, ms) == 1;
 }
 
-/* The signal, to the children that it has ready as well. */
-static void
-signal_all(pid_t pid, int signo, int itself)
-{
-	char path[64];
-	FILE *f;
-	int child;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
-	    (int)pid, (int)pid);
-	if (itself)
-		CHILD(kill(pid, signo) == 0);
-	if ((f = fopen(path, "re")) == NULL)
-		return;
-	while (fscanf(f, "%d", &child) == 1)
-		(void)kill(child, signo);
-	fclose(f);
-}
-
+/* How many it has ready, each of which gets the signal; -1: not to be known. */
 static int
-spares(pid_t pid)
+signal_spares(pid_t pid, int signo)
 {
 	char path[64];
 	int child, n = 0;
@@ -286,10 +268,29 @@ spares(pid_t pid)
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
 	    (int)pid, (int)pid);
-	CHILD((f = fopen(path, "re")) != NULL);
-	while (fscanf(f, "%d", &child) == 1)
-		n++;
+	if ((f = fopen(path, "re")) == NULL)
+		return -1;
+	for (; fscanf(f, "%d", &child) == 1; n++)
+		(void)kill(child, signo);
 	fclose(f);
+	return n;
+}
+
+/* The signal, to the children that it has ready as well. */
+static void
+signal_all(pid_t pid, int signo, int itself)
+{
+	if (itself)
+		CHILD(kill(pid, signo) == 0);
+	(void)signal_spares(pid, signo);
+}
+
+static int
+spares(pid_t pid)
+{
+	int n = signal_spares(pid, 0);
+
+	CHILD(n != -1);
 	return n;
 }
 
@@ -320,19 +321,27 @@ works(void)
 	}
 }
 
-#define CASE(name, text)                              \
+/* head and needs are statements, for the case's properties and before it. */
+#define CASE_IF(name, text, head, needs)              \
 	static void name##_run(void *);               \
 	ATF_TC(name);                                 \
 	ATF_TC_HEAD(name, tc)                         \
 	{                                             \
 		atf_tc_set_md_var(tc, "descr", text); \
+		head;                                 \
 	}                                             \
 	ATF_TC_BODY(name, tc)                         \
 	{                                             \
 		(void)tc;                             \
+		needs;                                \
 		in_child(name##_run, NULL);           \
 	}                                             \
 	static void name##_run(void *unused __attribute__((unused)))
+
+#define CASE(name, text) CASE_IF(name, text, (void)0, (void)0)
+#define CASE_ROOT(name, text)                                              \
+	CASE_IF(name, text, atf_tc_set_md_var(tc, "require.user", "root"), \
+	    need_nobody())
 
 CASE(unprepared, "the flag alone prepares, too")
 {
@@ -399,19 +408,13 @@ flood(int sock)
 	CHILD(errno == ETOOMANYREFS);
 }
 
-ATF_TC(on_their_way);
-ATF_TC_HEAD(on_their_way, tc)
-{
-	atf_tc_set_md_var(tc, "descr", "too many descriptors on their way");
-}
-static void
-on_their_way_run(void *unused)
+CASE_IF(
+    on_their_way, "too many descriptors on their way", (void)0, need_nobody())
 {
 	struct gons_reexec *req = request("parent", 0);
 	struct rlimit limit;
 	int other = NOBODY - 3, sock[2];
 
-	(void)unused;
 	/* a user of whom nobody else is */
 	if (geteuid() == 0)
 		CHILD(setresgid(other, other, other) == 0 &&
@@ -434,12 +437,6 @@ on_their_way_run(void *unused)
 	close(sock[1]);
 	CHILD(gons_reexec_run(req) == 0);
 	gons_reexec_free(req);
-}
-ATF_TC_BODY(on_their_way, tc)
-{
-	(void)tc;
-	need_nobody();
-	in_child(on_their_way_run, NULL);
 }
 
 CASE(no_traces, "nothing of one request is seen by the next")
@@ -834,17 +831,10 @@ CASE(descriptor_table, "what says nothing of privileges may change")
 	CHILD(atoi(result("parent")) == pid);
 }
 
-ATF_TC(no_proc);
-ATF_TC_HEAD(no_proc, tc)
-{
-	atf_tc_set_md_var(tc, "descr", "all that can be known without /proc");
-}
-static void
-no_proc_run(void *unused)
+CASE(no_proc, "all that can be known without /proc")
 {
 	pid_t pid;
 
-	(void)unused;
 	sandbox(CLONE_NEWNS);
 	CHILD(mount("none", "/proc", "tmpfs", 0, NULL) == 0);
 	CHILD(access("/proc/self", F_OK) == -1);
@@ -860,27 +850,15 @@ no_proc_run(void *unused)
 	give_up_caps();
 	CHILD(atoi(result("parent")) != pid);
 }
-ATF_TC_BODY(no_proc, tc)
-{
-	(void)tc;
-	in_child(no_proc_run, NULL);
-}
 
 /* Then there is only to close what there may be, one by one. */
-ATF_TC(no_list);
-ATF_TC_HEAD(no_list, tc)
-{
-	atf_tc_set_md_var(tc, "descr",
-	    "descriptors are closed with neither /proc nor close_range(2)");
-}
-static void
-no_list_run(void *unused)
+CASE_IF(no_list, "descriptors are closed with neither /proc nor close_range(2)",
+    (void)0, need_no_proc())
 {
 	static const struct rule rule = { SYS_close_range, -1, 0, 0, ENOSYS };
 	const char *before = fresh("held");
 	int i;
 
-	(void)unused;
 	sandbox(CLONE_NEWNS);
 	CHILD(mount("none", "/proc", "tmpfs", 0, NULL) == 0);
 	for (i = 0; i < 5; i++)
@@ -889,21 +867,8 @@ no_list_run(void *unused)
 	CHILD(strcmp(before, fresh("held")) == 0);
 	CHILD(strcmp(before, result("held")) == 0);
 }
-ATF_TC_BODY(no_list, tc)
-{
-	(void)tc;
-	need_no_proc();
-	in_child(no_list_run, NULL);
-}
 
-ATF_TC(no_proc_groups);
-ATF_TC_HEAD(no_proc_groups, tc)
-{
-	atf_tc_set_md_var(tc, "descr", "groups and ambient capabilities, too");
-	atf_tc_set_md_var(tc, "require.user", "root");
-}
-static void
-no_proc_groups_run(void *unused)
+CASE_ROOT(no_proc_groups, "groups and ambient capabilities, too")
 {
 	enum {
 		NET_BIND = 10
@@ -912,7 +877,6 @@ no_proc_groups_run(void *unused)
 	gid_t group[] = { 1, 2 };
 	pid_t pid;
 
-	(void)unused;
 	CHILD(unshare(CLONE_NEWNS) == 0);
 	CHILD(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 	CHILD(mount("none", "/proc", "tmpfs", 0, NULL) == 0);
@@ -932,45 +896,17 @@ no_proc_groups_run(void *unused)
 	pid = prepared_pid();
 	CHILD(atoi(result("parent")) == pid);
 }
-ATF_TC_BODY(no_proc_groups, tc)
-{
-	(void)tc;
-	need_nobody();
-	in_child(no_proc_groups_run, NULL);
-}
 
-ATF_TC(ids);
-ATF_TC_HEAD(ids, tc)
+CASE_ROOT(ids, "the host becomes an ordinary user")
 {
-	atf_tc_set_md_var(tc, "descr", "the host becomes an ordinary user");
-	atf_tc_set_md_var(tc, "require.user", "root");
-}
-static void
-ids_run(void *unused)
-{
-	(void)unused;
 	gives_up(drop_to_nobody);
 }
-ATF_TC_BODY(ids, tc)
-{
-	(void)tc;
-	need_nobody();
-	in_child(ids_run, NULL);
-}
 
-ATF_TC(other_root);
-ATF_TC_HEAD(other_root, tc)
-{
-	atf_tc_set_md_var(tc, "descr", "the host has a root without /proc");
-	atf_tc_set_md_var(tc, "require.user", "root");
-}
-static void
-other_root_run(void *unused)
+CASE_ROOT(other_root, "the host has a root without /proc")
 {
 	struct gons_reexec *req;
 	pid_t pid = prepared_pid();
 
-	(void)unused;
 	CHILD(mkdir("bare", 0755) == 0);
 	CHILD(chroot("bare") == 0 && chdir("/") == 0);
 	CHILD(atoi(result("parent")) == pid);
@@ -982,30 +918,10 @@ other_root_run(void *unused)
 	      atoi(gons_reexec_result(req, NULL)) != pid);
 	gons_reexec_free(req);
 }
-ATF_TC_BODY(other_root, tc)
-{
-	(void)tc;
-	need_nobody();
-	in_child(other_root_run, NULL);
-}
 
-ATF_TC(groups);
-ATF_TC_HEAD(groups, tc)
+CASE_ROOT(groups, "the host changes its groups")
 {
-	atf_tc_set_md_var(tc, "descr", "the host changes its groups");
-	atf_tc_set_md_var(tc, "require.user", "root");
-}
-static void
-groups_run(void *unused)
-{
-	(void)unused;
 	gives_up(give_up_groups);
-}
-ATF_TC_BODY(groups, tc)
-{
-	(void)tc;
-	need_nobody();
-	in_child(groups_run, NULL);
 }
 
 ATF_TP_ADD_TCS(tp)
