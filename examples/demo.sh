@@ -39,19 +39,28 @@ for try in C:cgroup i:ipc m:mnt n:net T:time u:uts; do
 done
 types="$types pid"
 
-# The target lives until we close the pipe.  It tells its PID as seen by us.
+# The target lives until we close the pipe that it holds.  It tells its PID as
+# seen by us.  The pipes are open here all the time, so that no open waits.
 tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+# shellcheck disable=SC2317 # trap calls it
+finish()
+{
+	# First the target, then the directory that it has its pipes in.
+	exec 3>&-
+	wait
+	rm -rf "$tmp"
+}
+trap finish EXIT
 trap 'exit 1' HUP INT TERM
 mkfifo "$tmp/pid" "$tmp/hold" || exit 1
-exec 3<>"$tmp/hold"
+exec 3<>"$tmp/hold" 4<>"$tmp/pid"
 # shellcheck disable=SC2016,SC2086
 { unshare $options -p -f sh -c '
+	exec <"$1"
 	read -r pid rest </proc/self/stat
-	echo "$pid" >"$1"
-	exec cat "$2"' target "$tmp/pid" "$tmp/hold" ||
-    echo none >"$tmp/pid"; } 3>&- &
-read -r pid <"$tmp/pid"
+	echo "$pid" >&4
+	exec cat 4>&-' target "$tmp/hold" || echo none >&4; } 3>&- &
+read -r pid <&4
 if [ "$pid" = none ]; then
 	echo "demo.sh: no process in namespaces of its own" >&2
 	exit 1

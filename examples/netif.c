@@ -3,17 +3,18 @@
  *
  * Copyright (c) 2026 The libgons developers
  *
- * Prints the network interfaces of another network namespace.  An action
- * looks for them there and returns them as JSON.  See gons_json(3).
+ * Prints the network interfaces of other network namespaces.  An action looks
+ * for them there and returns them as JSON.  See gons_json(3), gons_multi(3).
  *
  *	cc -o netif netif.c $(pkg-config --cflags --libs gons-json)
- *	./netif /proc/4711/ns/net
+ *	./netif /proc/4711/ns/net ...
  */
 
 #include <net/if.h>
 
 #include <err.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <gons_json.h>
 
@@ -38,24 +39,42 @@ interfaces(void)
 int
 main(int argc, char *argv[])
 {
+	struct gons_multi *multi;
 	struct gons_reexec *req;
 	json_t *names;
-	size_t i;
+	int status = 0;
 
 	if (gons_reexec_register("interfaces", interfaces) == -1)
 		err(1, "gons_reexec_register");
 	gons_reexec_check();
 
-	if (argc != 2)
-		errx(1, "usage: netif /proc/PID/ns/net");
-	if ((req = gons_reexec_new("interfaces")) == NULL ||
-	    gons_reexec_namespace(req, "net", argv[1]) == -1)
-		err(1, "%s", argv[1]);
-	if (gons_json_run(req, &names) == -1)
-		errx(1, "%s", gons_reexec_error(req));
-	for (i = 0; i < json_array_size(names); i++)
-		printf("%s\n", json_string_value(json_array_get(names, i)));
-	json_decref(names);
-	gons_reexec_free(req);
-	return 0;
+	if (argc < 2)
+		errx(1, "usage: netif /proc/PID/ns/net ...");
+	if ((multi = gons_multi_new(10)) == NULL)
+		err(1, "gons_multi_new");
+	while (*++argv != NULL)
+		if ((req = gons_reexec_new("interfaces")) == NULL ||
+		    gons_reexec_namespace(req, "net", *argv) == -1 ||
+		    gons_json_expect(req) == -1 ||
+		    gons_multi_add(multi, req) == -1)
+			err(1, "%s", *argv);
+		else
+			gons_reexec_setdata(req, *argv);
+	while ((req = gons_multi_next(multi, -1)) != NULL) {
+		printf("%s ", (const char *)gons_reexec_data(req));
+		if (gons_json_result(req, &names) == 0)
+			json_dumpf(names, stdout, 0);
+		else {
+			printf("%s", gons_reexec_error(req));
+			status = 1;
+		}
+		puts("");
+		json_decref(names);
+		gons_reexec_free(req);
+		if (isatty(STDERR_FILENO))
+			fprintf(
+			    stderr, "%u left \r", gons_multi_pending(multi));
+	}
+	gons_multi_free(multi);
+	return status;
 }

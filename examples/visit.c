@@ -4,8 +4,7 @@
  * Copyright (c) 2026 The libgons developers
  *
  * Visits every network namespace of the host that has a process, several at a
- * time, from one poll(2) loop, and prints the interfaces that are there.  See
- * gons_reexec(3).
+ * time, and prints the interfaces that are there.  See gons_multi(3).
  *
  *	cc -o visit visit.c $(pkg-config --cflags --libs gons)
  *	./visit
@@ -18,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -84,8 +82,8 @@ find(void)
 	globfree(&files);
 }
 
-static struct gons_reexec *
-start(struct netns *ns)
+static void
+add(struct gons_multi *multi, struct netns *ns)
 {
 	struct gons_reexec *req;
 	char ref[32];
@@ -97,56 +95,39 @@ start(struct netns *ns)
 	close(ns->fd); /* the request has its own copy */
 	gons_reexec_setdata(req, ns);
 	gons_reexec_settimeout(req, 10000);
-	if (gons_reexec_start(req) == -1)
-		errx(1, "%s", gons_reexec_error(req));
-	return req;
-}
-
-/* Is it done?  Then says what came of it, and frees it. */
-static int
-finish(struct gons_reexec *req)
-{
-	const struct netns *ns = gons_reexec_data(req);
-	int done = gons_reexec_step(req);
-
-	if (done == 0)
-		return 0;
-	printf("net:[%ju]%s\n", (uintmax_t)ns->ino,
-	    done == 1 ? (const char *)gons_reexec_result(req, NULL)
-		      : gons_reexec_error(req));
-	gons_reexec_free(req);
-	return 1;
+	if (gons_multi_add(multi, req) == -1)
+		err(1, "gons_multi_add");
 }
 
 int
 main(void)
 {
-	struct gons_reexec *req[AT_ONCE];
-	struct pollfd pfd[AT_ONCE];
-	size_t i, running = 0, next = 0;
+	struct gons_multi *multi;
+	struct gons_reexec *req;
+	const struct netns *ns;
+	size_t i;
 
 	if (gons_reexec_register("interfaces", interfaces) == -1)
 		err(1, "gons_reexec_register");
 	gons_reexec_check();
 
 	find();
-	for (;;) {
-		for (; running < AT_ONCE && next < nfound; running++) {
-			req[running] = start(&found[next++]);
-			pfd[running].fd = gons_reexec_fd(req[running]);
-			pfd[running].events = POLLIN;
-		}
-		if (running == 0)
-			break;
-		if (poll(pfd, running, -1) == -1)
-			err(1, "poll");
-		for (i = running; i-- > 0;)
-			if (pfd[i].revents != 0 && finish(req[i])) {
-				running--;
-				req[i] = req[running];
-				pfd[i] = pfd[running];
-			}
+	if ((multi = gons_multi_new(AT_ONCE)) == NULL)
+		err(1, "gons_multi_new");
+	for (i = 0; i < nfound; i++)
+		add(multi, &found[i]);
+	while ((req = gons_multi_next(multi, -1)) != NULL) {
+		ns = gons_reexec_data(req);
+		printf("net:[%ju]%s\n", (uintmax_t)ns->ino,
+		    gons_reexec_failure(req) == GONS_FAIL_NONE
+			? (const char *)gons_reexec_result(req, NULL)
+			: gons_reexec_error(req));
+		gons_reexec_free(req);
+		if (isatty(STDERR_FILENO))
+			fprintf(
+			    stderr, "%u left \r", gons_multi_pending(multi));
 	}
+	gons_multi_free(multi);
 	free(found);
 	return 0;
 }

@@ -4,7 +4,7 @@
  * Copyright (c) 2026 The libgons developers
  *
  * Parameters and results of re-executed actions as JSON values of jansson.
- * The manual is gons_json(3); what stands here is its short form.
+ * The manual is gons_json(3); this file is its short form.
  *
  * Unless it says otherwise, a function returns 0, or -1 with errno set and the
  * reason in gons_reexec_error().  As with all of a request: in any thread, by
@@ -25,8 +25,9 @@ extern "C" {
 #endif
 
 /*
- * What the action gets from gons_json_input().  Encoded at once: the caller
- * keeps param.  EINVAL: NULL, or it cannot be encoded; ENOMEM; EBUSY.
+ * Sets the value that the action gets from gons_json_input().  It is encoded at
+ * once, and the caller keeps param.  EINVAL: NULL, or it cannot be encoded;
+ * ENOMEM; EBUSY.
  */
 int gons_json_param(struct gons_reexec *req, const json_t *param);
 
@@ -37,10 +38,10 @@ int gons_json_param(struct gons_reexec *req, const json_t *param);
  */
 int gons_json_run(struct gons_reexec *req, json_t **result);
 /*
- * The same, and stores what is in the result as json_unpack() does.  Strings,
- * and values of the format "o", belong to the request, until it is started
- * again or freed.  EBADMSG: the result does not fit the format; EINVAL: the
- * format itself is wrong.
+ * The same, and stores parts of the result as json_unpack() does.  Strings, and
+ * values of the format "o", belong to the request, until it is started again or
+ * freed.  EBADMSG: the result does not fit the format; EINVAL: the format is
+ * wrong.
  */
 int gons_json_unpack(struct gons_reexec *req, const char *fmt, ...);
 int gons_json_vunpack(struct gons_reexec *req, const char *fmt, va_list ap);

@@ -4,7 +4,19 @@
  * Copyright (c) 2026 The libgons developers
  *
  * What the parts of covmerge.o share with each other and with nobody else, by
- * the part that provides it.  Functions return 0 or an errno value.
+ * the part that provides it.  Functions return 0 or an errno value, unless they
+ * say otherwise.  Each part calls only those below it:
+ *
+ *	covmerge.c		gons_covmerge(3)
+ *	covmerge_home.c		coverage of children: the parent's side
+ *	covmerge_child.c	and the child's
+ *	covmerge_tree.c		directories, and the files of one name
+ *	covmerge_gcda.c		.gcda files
+ *	covmerge_cover.c	Go cover profiles
+ *	covmerge_count.c	counters of clang in memory
+ *	covmerge_gcov.c		counters of gcc in memory
+ *	covmerge_root.c		the root directory of the program
+ *	covmerge_file.c		any file
  */
 
 #ifndef GONS_COVMERGE_H
@@ -26,8 +38,10 @@
 #include <gons.h>
 
 #include "internal.h"
+#include "util.h"
 
-#define OPEN_FILE (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define OPEN_ANY (O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define OPEN_FILE (O_NOFOLLOW | OPEN_ANY)
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define OPEN_PATH (O_PATH | O_DIRECTORY | O_CLOEXEC)
 
@@ -40,13 +54,7 @@ enum kind {
 	KIND_OTHER
 };
 
-struct buf {
-	unsigned char *p;
-	size_t len;
-	size_t room;
-};
-
-/* A directory below the destination, opened or made when it is needed. */
+/* A directory of the destination, opened or made when it is needed. */
 struct dir {
 	struct dir *up;
 	const char *name;
@@ -68,7 +76,7 @@ struct source {
 	int regular; /* it is known to be a regular file */
 };
 
-/* An open source. */
+/* An open file: a source, or a destination. */
 struct input {
 	int fd;
 	enum kind kind;
@@ -76,95 +84,131 @@ struct input {
 	struct stat st; /* of a destination */
 };
 
-/* One call of gons_covmerge(), or one collection. */
-struct job {
-	struct gons_covstat *st;
+/*
+ * One call of gons_covmerge(), or one collection, has three parts: the policy,
+ * which never changes; the report of what was done; and memory that one file
+ * leaves to the next.
+ */
+struct policy {
 	const char *dst; /* path of the destination, for messages */
 	const char *const *src; /* and of the sources */
 	size_t nsrc;
-	size_t root; /* the source at hand */
-	struct stat top; /* of a destination tree */
-	int error; /* the first */
-	int lockms; /* how long to wait for the destination; -1: no limit */
+	int64_t until; /* no merging after that, by now_ms(); 0: no limit */
+	int64_t stop; /* and no walking; 0: no limit */
+	off_t largest; /* bytes of a .gcda file */
 	unsigned strip; /* directories to leave out of each path */
 	unsigned follow : 1; /* directories of the destination may be links */
 	unsigned take : 1; /* remove what was walked */
 	unsigned renew : 1; /* replace a destination of another build */
 	unsigned gcda : 1; /* nothing but .gcda files */
 	unsigned nothing : 1; /* merge nothing, only remove */
-	unsigned
-	    fresh : 1; /* new directories get their names when all is done */
-	unsigned indst : 1; /* the fault lies in the destination */
-	int64_t at; /* where in the file the fault lies */
-	size_t entries;
-	uint64_t merged; /* of the file at hand */
+	unsigned fresh : 1; /* new directories get their names at the end */
+};
+
+struct report {
+	struct gons_covstat *st;
+	int error; /* the first */
+	size_t root; /* the source at hand */
+	unsigned indst; /* the fault lies in the destination */
+	int64_t at; /* where in the file */
+	uint64_t merged; /* of the files at hand */
 	uint64_t skipped;
-	struct buf acc; /* what the sources add up to */
-	struct buf in;
-	struct buf out;
-	struct { /* names of files that are on their way */
-		uint32_t random[2];
-		uint32_t n;
-	} temp;
 	size_t pathlen;
 	char path[PATH_MAX]; /* below the sources, and the destination */
 };
 
-/* covmerge.c */
+struct scratch {
+	struct buf sum; /* what .gcda files add up to */
+	struct buf in;
+	struct buf out;
+	struct cover *cover; /* what profiles add up to; NULL: nothing yet */
+	struct stat top; /* of a destination tree */
+	size_t entries;
+	off_t fits; /* files of so many bytes are known to be allowed */
+	int waited; /* ms, for locks of sources */
+	struct { /* names of files that are on their way */
+		uint32_t random[2];
+		uint32_t n;
+	} temp;
+};
+
+struct merge {
+	const struct policy *how;
+	struct report rep;
+	struct scratch tmp;
+};
+
+/* A kind of coverage data. */
+struct format {
+	/* Adds an open source to the sum of those before it. */
+	int (*add)(struct merge *, const struct place *, const struct input *);
+	/* Adds the sum to the destination. */
+	int (*store)(struct merge *, const struct place *);
+	/* Forgets the sum. */
+	void (*free)(struct merge *);
+};
+
+/* covmerge_tree.c */
+/* Takes a failure into the statistics. */
+GONS_INTERNAL void gons__cov_fail(struct merge *, int error);
+/* Merges the data of some sources for one file, all or none. */
+GONS_INTERNAL void gons__cov_files_merge(
+    struct merge *, const struct source *, size_t, const struct place *);
+/* Merges the trees of these descriptors, -1 where there is none; closes all. */
+GONS_INTERNAL void gons__cov_trees_merge(
+    struct merge *, int fd[], struct dir *to);
+/* Frees what is in scratch. */
+GONS_INTERNAL void gons__cov_end(struct merge *);
 /*
- * Removes the tree of that name in a directory and, unless home is NULL, adds
- * it to the one that is there first, less the first so many directories of each
- * path.  Nothing that fails is reported.
+ * Adds the .gcda files of the tree of that name in a directory to the ones in
+ * home, whose path messages contain, less the first so many directories of each
+ * path.  Then removes the tree.  No failure is reported.  At that time, by
+ * now_ms(), it stops, finished or not.
  */
-GONS_INTERNAL void gons__cov_take(
-    int dir, const char *name, const char *home, unsigned strip);
+GONS_INTERNAL void gons__cov_take(int dir, const char *name, int home,
+    const char *path, unsigned strip, int64_t until);
+GONS_INTERNAL void gons__cov_remove(int dir, const char *name, int64_t until);
+
+/* covmerge_gcda.c, covmerge_cover.c */
+GONS_INTERNAL extern const struct format gons__cov_gcda;
+GONS_INTERNAL extern const struct format gons__cov_cover;
 
 /* covmerge_file.c */
-/* Enlarges the room, if need be, to at least that. */
-GONS_INTERNAL int gons__cov_reserve(struct buf *, size_t);
-/* Closes and forgets a descriptor, -1 as well; errno is kept. */
-GONS_INTERNAL void gons__cov_close(int *);
 /* All of it or an error; the end of the file is one, EBADMSG. */
 GONS_INTERNAL int gons__cov_read(int, void *, size_t, off_t);
-GONS_INTERNAL int gons__cov_write(int, const void *, size_t, off_t);
+/* May a file have so many bytes?  EFBIG if not. */
+GONS_INTERNAL int gons__cov_fits(struct merge *, off_t size);
+/* Writes all of it to a file of the destination. */
+GONS_INTERNAL int gons__cov_write(
+    struct merge *, int, const void *, size_t, off_t);
 /* Locks a file, or releases it; how long to wait, -1: no limit. */
 GONS_INTERNAL int gons__cov_lock(int, short type, int ms);
 /* Remembers where the fault lies, and returns the error. */
-GONS_INTERNAL int gons__cov_fault(struct job *, int error, int indst, int64_t);
+GONS_INTERNAL int gons__cov_fault(
+    struct merge *, int error, unsigned indst, int64_t);
 /* Opens the directory, and makes those that are missing. */
-GONS_INTERNAL int gons__cov_dir(struct job *, struct dir *);
+GONS_INTERNAL int gons__cov_dir(struct merge *, struct dir *);
 /* Opens a new file beside the place. */
 GONS_INTERNAL int gons__cov_temp(
-    struct job *, const struct place *, char name[32], int *);
+    struct merge *, const struct place *, char name[32], int *);
 /* Renames it, or a directory, unless there is something of that name. */
 GONS_INTERNAL int gons__cov_rename(
     int dir, const char *, const char *, int isdir);
 /* Opens and locks the destination. */
-GONS_INTERNAL int gons__cov_dst(struct job *, const struct place *, int flags,
+GONS_INTERNAL int gons__cov_dst(struct merge *, const struct place *, int flags,
     int replaced, struct input *);
-/* What data is it, by its first bytes? */
+/* The kind of data that begins so. */
 GONS_INTERNAL enum kind gons__cov_kind(const unsigned char *, size_t);
-/* Opens a source, and reads its beginning to j->in. */
+/* Opens a source, and reads its beginning to the buffer in. */
 GONS_INTERNAL int gons__cov_input(
-    struct job *, const struct source *, struct input *);
-
-/* covmerge_gcda.c */
-/* Adds the source at hand to what the sources before it add up to. */
-GONS_INTERNAL int gons__cov_gcda(struct job *, const struct input *);
-/* And that to the destination. */
-GONS_INTERNAL int gons__cov_gcda_store(struct job *, const struct place *);
-
-/* covmerge_cover.c */
-/* Adds Go cover profiles to the destination. */
-GONS_INTERNAL int gons__cov_cover(
-    struct job *, const struct source *, size_t, const struct place *);
+    struct merge *, const struct source *, struct input *);
 
 /* covmerge_count.c */
 /*
- * clang's source-based coverage counts in a section of each module, whose
- * runtime is hidden from us if it is not linked into the same one.  So the
- * sections themselves are added up: the parent lists them at the beginning of
- * a memfd, the child copies what it counted behind that.
+ * clang's source-based coverage counts in a section of each module, whose run
+ * time is hidden from us if it is not linked into the same module.  So the
+ * sections themselves are added up: the parent lists them at the beginning of a
+ * memfd, and the child copies its counters behind that.
  */
 struct area {
 	uint64_t module; /* hash of its program headers */
@@ -190,30 +234,57 @@ enum visit {
 	VISIT_RESET
 };
 
-/* gcc's runtime, and that of clang --coverage, as far as they are there. */
+/*
+ * Finds the counters of the program, in its own file, and of its modules if
+ * their paths can be believed; returns 1 if there are any.
+ */
+GONS_INTERNAL int gons__cov_areas_init(int exe, int paths);
+/*
+ * The counters of all modules, to be freed; NULL if there are none.  Modules
+ * that were loaded meanwhile are looked for if their paths can be believed.
+ */
+GONS_INTERNAL struct areas *gons__cov_areas(int paths);
+/* The list as the child finds it in the memfd; NULL if it makes no sense. */
+GONS_INTERNAL struct areas *gons__cov_areas_load(int);
+/* Saves all counters to the memfd, adds what is there, or sets them to 0. */
+GONS_INTERNAL void gons__cov_visit(const struct areas *, enum visit, int);
+
+/* covmerge_gcov.c */
+/* gcc's run time, and that of clang --coverage, as far as they are there. */
 struct gcov_master;
 extern struct gcov_master __gcov_master __attribute__((weak));
 extern void __gcov_dump(void) __attribute__((weak));
 extern void __gcov_reset(void) __attribute__((weak));
 
-/* Does the program write .gcda files when it ends? */
+/* Does the program write .gcda files when it ends?  1 or 0. */
 GONS_INTERNAL int gons__cov_files(void);
-/* The counters of all modules, to be freed; NULL if there are none. */
-GONS_INTERNAL struct areas *gons__cov_areas(void);
-/* The list as the child finds it in the memfd; NULL if it makes no sense. */
-GONS_INTERNAL struct areas *gons__cov_areas_load(int);
-/* Saves all counters to the memfd, adds what is there, or sets them to 0. */
-GONS_INTERNAL void gons__cov_visit(struct areas *, enum visit, int);
-/* Sets all counters to 0, those of gcov too; accepts NULL. */
-GONS_INTERNAL void gons__cov_reset(struct areas *);
+/*
+ * Sets all their counters to 0, or only looks whether that can be done.
+ * ENOTSUP: this version of gcc is not understood, and nothing has been done.
+ */
+GONS_INTERNAL int gons__cov_gcov_reset(int reset);
 
-/* There must be room for it. */
-static inline void
-buf_add(struct buf *b, const void *p, size_t len)
+/* covmerge_root.c */
+enum where {
+	WHERE_NOWHERE, /* the program's root is not known */
+	WHERE_HOME, /* it is the present one */
+	WHERE_ABROAD /* the present one is foreign */
+};
+
+/* Takes the present one for the program's. */
+GONS_INTERNAL void gons__cov_root_init(void);
+GONS_INTERNAL enum where gons__cov_root(void);
+/* As open(2), in the program's root, wherever we are; or -1. */
+GONS_INTERNAL int gons__cov_root_open(const char *path, int flags);
+
+#define COV_LLVM_NAMELEN 18 /* of "LLVM_PROFILE_FILE=" */
+
+static inline int
+gons__cov_wanted(void)
 {
-	if (len != 0)
-		memcpy(b->p + b->len, p, len);
-	b->len += len;
+	const char *value = getenv("GONS_COVERAGE");
+
+	return value == NULL || strcmp(value, "0") != 0;
 }
 
 /* Neither wraps nor makes a number that tools take for a negative one. */

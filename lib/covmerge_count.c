@@ -3,55 +3,39 @@
  *
  * Copyright (c) 2026 The libgons developers
  *
- * Counters in memory: which of them are in the program, and how those of the
- * child get to its parent.  Those that a runtime writes to files of its own by
- * itself are only set to 0 here.
+ * The counters of clang's source-based coverage: in which sections of which
+ * modules they are, and how those of the child get to its parent.
+ *
+ * The sections are listed once, when paths still lead to the files that the
+ * program was loaded from; the program's own file is open by then.  What lies
+ * under these names in another root could have the parent add to any place in
+ * its memory.
  */
 
 #include "covmerge.h"
 
+#include <sys/auxv.h>
+
 #include <errno.h>
 #include <link.h>
-#include <stdio.h>
 #include <unistd.h>
 
-/* gcc's: what an instrumented object registers with.  gcc 9 to 14. */
-struct gcov_counters {
-	unsigned n;
-	int64_t *value;
-};
-
-struct gcov_function {
-	const void *key; /* the object whose copy of the function is used */
-	unsigned ident[3];
-	struct gcov_counters counters[];
-};
-
-struct gcov_object {
-	unsigned version;
-	struct gcov_object *next;
-	unsigned stamp;
-	/* gcc 12 and later: unsigned checksum; and then */
-	/* const char *filename; merge functions, one for each kind; */
-	/* unsigned nfunctions; struct gcov_function **function; */
-};
-
-struct gcov_root {
-	struct gcov_object *list;
-	unsigned flags;
-	struct gcov_root *next;
-};
-
-struct gcov_master {
-	unsigned version;
-	struct gcov_root *root;
+struct lister {
+	int exe; /* the program's own file; -1: not to be had */
+	int paths; /* those of modules can be believed */
+	struct areas *areas;
 };
 
 struct visitor {
 	enum visit what;
-	struct areas *areas;
+	const struct areas *areas;
 	int fd;
 };
+
+static struct {
+	struct areas *areas; /* NULL: nothing counts */
+	unsigned long adds; /* loads of modules when they were looked through */
+} found;
 
 static const void *
 module_at(const struct dl_phdr_info *info, uint64_t vaddr)
@@ -110,7 +94,7 @@ module_read(int fd, uint64_t at, size_t len)
 	return NULL;
 }
 
-static int
+static void
 areas_add(struct areas **to, const struct area *a)
 {
 	struct areas *p;
@@ -118,50 +102,52 @@ areas_add(struct areas **to, const struct area *a)
 
 	p = realloc(*to, sizeof(*p) + (n + 1) * sizeof(*a));
 	if (p == NULL)
-		return ENOMEM;
+		return;
 	p->area[n] = *a;
 	p->n = n + 1;
 	*to = p;
-	return 0;
 }
 
-/* Lists the sections of one module that count something. */
+/* A section that counts something, or its names. */
+static void
+module_section(const struct dl_phdr_info *info, const ElfW(Shdr) * sh,
+    const char *name, struct area *a, struct areas **to)
+{
+	if (strcmp(name, "__llvm_prf_names") == 0 && a->nnames == 0 &&
+	    module_has(info, sh->sh_addr, sh->sh_size, 0)) {
+		a->names = sh->sh_addr;
+		a->nnames = sh->sh_size;
+		a->hash = module_hash(module_at(info, a->names), a->nnames);
+		return;
+	}
+	a->bits = strcmp(name, "__llvm_prf_bits") == 0;
+	if (a->nnames == 0 ||
+	    (!a->bits && strcmp(name, "__llvm_prf_cnts") != 0) ||
+	    (!a->bits && sh->sh_size % 8 != 0) ||
+	    !module_has(info, sh->sh_addr, sh->sh_size, PF_W))
+		return;
+	a->vaddr = sh->sh_addr;
+	a->size = sh->sh_size;
+	areas_add(to, a);
+}
+
+/* Lists the sections of one module that count: its names have to come first. */
 static void
 module_sections(const struct dl_phdr_info *info, const ElfW(Shdr) * sh,
     unsigned n, const char *text, size_t textlen, struct areas **to)
 {
 	struct area a;
-	const char *name;
 	unsigned i, pass;
 
 	memset(&a, 0, sizeof(a));
 	a.module = module_id(info);
 	for (pass = 0; pass < 2; pass++)
-		for (i = 0; i < n; i++) {
-			if (sh[i].sh_name >= textlen || sh[i].sh_size == 0)
-				continue;
-			name = text + sh[i].sh_name;
-			if (pass == 0 &&
-			    strcmp(name, "__llvm_prf_names") == 0 &&
-			    module_has(info, sh[i].sh_addr, sh[i].sh_size, 0)) {
-				a.names = sh[i].sh_addr;
-				a.nnames = sh[i].sh_size;
-				a.hash = module_hash(
-				    module_at(info, a.names), a.nnames);
-			}
-			a.bits = strcmp(name, "__llvm_prf_bits") == 0;
-			if (pass == 0 || a.nnames == 0 ||
-			    (!a.bits && strcmp(name, "__llvm_prf_cnts") != 0) ||
-			    (!a.bits && sh[i].sh_size % 8 != 0) ||
-			    !module_has(
-				info, sh[i].sh_addr, sh[i].sh_size, PF_W))
-				continue;
-			a.vaddr = sh[i].sh_addr;
-			a.size = sh[i].sh_size;
-			(void)areas_add(to, &a);
-		}
+		for (i = 0; i < n; i++)
+			if (sh[i].sh_name < textlen && sh[i].sh_size != 0 &&
+			    (pass == 1 || a.nnames == 0))
+				module_section(
+				    info, &sh[i], text + sh[i].sh_name, &a, to);
 }
-
 /* Reads the section headers, if this is the file the module came from. */
 static void
 module_scan(const struct dl_phdr_info *info, int fd, struct areas **to)
@@ -192,28 +178,51 @@ module_scan(const struct dl_phdr_info *info, int fd, struct areas **to)
 	free(ph);
 }
 
-/* The program itself and what it brought along; not the system's libraries. */
+/* Is it a library of the system's, which never counts? */
+static int
+module_of_system(const char *name)
+{
+	return strchr(name, '/') == NULL || strncmp(name, "/lib", 4) == 0 ||
+	       strncmp(name, "/usr/lib", 8) == 0;
+}
+
+static int
+module_known(const struct dl_phdr_info *info, const struct areas *areas)
+{
+	uint64_t i, id;
+
+	if (areas == NULL)
+		return 0;
+	id = module_id(info);
+	for (i = 0; i < areas->n; i++)
+		if (areas->area[i].module == id)
+			return 1;
+	return 0;
+}
+
+/* The program itself, and what it brought along. */
 static int
 module_list(struct dl_phdr_info *info, size_t size, void *to)
 {
-	struct areas **areas;
-	const char *name;
+	const char *name = info->dlpi_name;
+	struct lister *l = to;
+	struct stat st;
 	int fd;
 
 	(void)size;
-	areas = to;
-	name = info->dlpi_name;
-	if (info->dlpi_phdr == NULL)
+	if (info->dlpi_phdr == NULL || module_known(info, l->areas))
 		return 0;
-	if (name == NULL || *name == '\0')
-		name = "/proc/self/exe";
-	if (strchr(name, '/') == NULL || strncmp(name, "/lib", 4) == 0 ||
-	    strncmp(name, "/usr/lib", 8) == 0)
+	if (name == NULL || *name == '\0' ||
+	    (uintptr_t)info->dlpi_phdr == (uintptr_t)getauxval(AT_PHDR)) {
+		module_scan(info, l->exe, &l->areas);
 		return 0;
-	if ((fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0)
+	}
+	if (!l->paths || module_of_system(name) ||
+	    (fd = open(name, O_RDONLY | OPEN_ANY)) < 0)
 		return 0;
-	module_scan(info, fd, areas);
-	gons__cov_close(&fd);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		module_scan(info, fd, &l->areas);
+	fd_close(&fd);
 	return 0;
 }
 
@@ -221,41 +230,76 @@ static int
 module_adds(struct dl_phdr_info *info, size_t size, void *adds)
 {
 	(void)size;
-	*(unsigned long long *)adds = info->dlpi_adds;
+	*(unsigned long *)adds = (unsigned long)info->dlpi_adds;
 	return 1;
 }
 
-/*
- * The counters of all modules; NULL if there are none.  That there are none
- * is remembered until another module is loaded.
- */
-struct areas *
-gons__cov_areas(void)
+static unsigned long
+modules_loaded(void)
 {
-	static unsigned long none; /* the number of loads then, and 1 */
-	unsigned long long adds;
-	struct areas *areas;
-	size_t i;
-	uint64_t at;
+	unsigned long adds = 0;
 
-	adds = 0;
 	(void)dl_iterate_phdr(module_adds, &adds);
-	if (__atomic_load_n(&none, __ATOMIC_RELAXED) == (unsigned long)adds + 1)
+	return adds;
+}
+
+int
+gons__cov_areas_init(int exe, int paths)
+{
+	struct lister l = { exe, paths, NULL };
+
+	found.adds = modules_loaded();
+	(void)dl_iterate_phdr(module_list, &l);
+	found.areas = l.areas;
+	return l.areas != NULL;
+}
+
+static struct areas *
+areas_copy(const struct areas *from)
+{
+	struct areas *to;
+	size_t len;
+
+	if (from == NULL)
 		return NULL;
-	areas = NULL;
-	(void)dl_iterate_phdr(module_list, &areas);
-	if (areas == NULL) {
-		__atomic_store_n(
-		    &none, (unsigned long)adds + 1, __ATOMIC_RELAXED);
-		return NULL;
-	}
+	len = sizeof(*from) + from->n * sizeof(from->area[0]);
+	if ((to = malloc(len)) != NULL)
+		memcpy(to, from, len);
+	return to;
+}
+
+/* Gives each its place in the memfd, behind the list and the variable. */
+static void
+areas_place(struct areas *areas)
+{
+	uint64_t at;
+	size_t i;
+
 	at = sizeof(*areas) + areas->n * sizeof(areas->area[0]) + 65536;
 	for (i = 0; i < areas->n; i++) {
 		areas->area[i].at = at;
 		at += (areas->area[i].size + 7) & ~(uint64_t)7;
 	}
 	areas->envlen = 0;
-	return areas;
+}
+
+struct areas *
+gons__cov_areas(int paths)
+{
+	struct lister l = { -1, 1, areas_copy(found.areas) };
+	unsigned long adds;
+	uint64_t n;
+
+	adds = modules_loaded();
+	if (paths && adds != __atomic_load_n(&found.adds, __ATOMIC_RELAXED)) {
+		n = l.areas != NULL ? l.areas->n : 0;
+		(void)dl_iterate_phdr(module_list, &l);
+		if (n == (l.areas != NULL ? l.areas->n : 0))
+			__atomic_store_n(&found.adds, adds, __ATOMIC_RELAXED);
+	}
+	if (l.areas != NULL)
+		areas_place(l.areas);
+	return l.areas;
 }
 
 static void
@@ -292,7 +336,7 @@ area_add(const struct area *a, unsigned char *to, int fd, off_t done)
 	}
 }
 
-/* Does to the areas of one module what is to be done. */
+/* Adds, saves or resets the areas of one module. */
 static int
 area_visit(struct dl_phdr_info *info, size_t size, void *data)
 {
@@ -321,14 +365,14 @@ area_visit(struct dl_phdr_info *info, size_t size, void *data)
 			memset(p, 0, a->size);
 		else if (v->what == VISIT_ADD)
 			area_add(a, p, v->fd, done);
-		else if (gons__cov_write(v->fd, p, a->size, (off_t)a->at) == 0)
-			(void)gons__cov_write(v->fd, &one, sizeof(one), done);
+		else if (write_at(v->fd, p, a->size, (off_t)a->at) == 0)
+			(void)write_at(v->fd, &one, sizeof(one), done);
 	}
 	return 0;
 }
 
 void
-gons__cov_visit(struct areas *areas, enum visit what, int fd)
+gons__cov_visit(const struct areas *areas, enum visit what, int fd)
 {
 	struct visitor v = { what, areas, fd };
 
@@ -352,74 +396,4 @@ gons__cov_areas_load(int fd)
 		return areas;
 	free(areas);
 	return NULL;
-}
-
-/* Number of the kinds of counters that a version of gcc has; 0: not known. */
-static size_t
-gcov_kinds(unsigned version)
-{
-	unsigned major =
-	    ((version >> 24) - 'A') * 10 + ((version >> 16) & 0xff) - '0';
-
-	if (major == 9 || major == 14)
-		return 9;
-	if (major == 15)
-		return 10;
-	return major >= 10 && major <= 13 ? 8 : 0;
-}
-
-/* Sets the counters of one object to 0. */
-static void
-gcov_reset_object(const struct gcov_object *o)
-{
-	struct gcov_function *const *function, *f;
-	void *const *merge;
-	const unsigned char *p;
-	size_t i, k, kinds, slot;
-	unsigned n;
-
-	if ((kinds = gcov_kinds(o->version)) == 0)
-		return;
-	p = (const unsigned char *)&o->stamp + sizeof(o->stamp);
-	if (o->version >> 16 >= (('B' << 8) | '2'))
-		p += sizeof(unsigned);
-	slot = ((uintptr_t)p + sizeof(void *) - 1) / sizeof(void *);
-	merge = (void *const *)((slot + 1) * sizeof(void *));
-	memcpy(&n, &merge[kinds], sizeof(n));
-	function = (struct gcov_function *const *)merge[kinds + 1];
-	for (i = 0; i < n; i++) {
-		if ((f = function[i]) == NULL || f->key != o)
-			continue;
-		slot = 0;
-		for (k = 0; k < kinds; k++) {
-			if (merge[k] == NULL)
-				continue;
-			memset(f->counters[slot].value, 0,
-			    f->counters[slot].n * sizeof(int64_t));
-			slot++;
-		}
-	}
-}
-
-/* A fork counts from its beginning: the rest is its parent's to tell. */
-void
-gons__cov_reset(struct areas *areas)
-{
-	const struct gcov_object *o;
-	const struct gcov_root *root;
-
-	if (__gcov_reset != NULL)
-		__gcov_reset();
-	else if (&__gcov_master != NULL)
-		for (root = __gcov_master.root; root != NULL; root = root->next)
-			for (o = root->list; o != NULL; o = o->next)
-				gcov_reset_object(o);
-	if (areas != NULL)
-		gons__cov_visit(areas, VISIT_RESET, -1);
-}
-
-int
-gons__cov_files(void)
-{
-	return &__gcov_master != NULL || __gcov_dump != NULL;
 }

@@ -5,11 +5,14 @@
  *
  * Go cover profiles: text, a line for each block of a source file.  They are
  * taken in line by line, whatever their order, and written in the right one.
+ * Names of sources are found in a tree: whoever wrote them could make them
+ * collide in a hash table.
  */
 
 #include "covmerge.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -24,7 +27,7 @@ struct block {
 };
 
 struct unit { /* the blocks of one Go source file */
-	char *name;
+	const char *name; /* behind the structure */
 	size_t namelen;
 	struct block *block;
 	size_t n;
@@ -35,26 +38,37 @@ struct unit { /* the blocks of one Go source file */
 
 struct cover {
 	const char *mode; /* NULL: not known yet */
-	struct unit *unit;
+	void *tree; /* of the units, by name; see tsearch(3) */
+	struct unit **unit;
 	size_t n;
 	size_t room;
-	size_t last; /* the unit that the last line was about */
-	uint32_t *hash; /* number of the unit + 1; 0: free */
-	size_t nhash; /* a power of 2 */
+	struct unit *last; /* the one that the last line was about */
+	struct input dst; /* locked until it is replaced; fd -1: none */
 };
 
 static void
-cover_free(struct cover *c)
+unit_free(void *unit)
 {
-	size_t i;
+	struct unit *u = unit;
 
-	for (i = 0; i < c->n; i++) {
-		free(c->unit[i].name);
-		free(c->unit[i].block);
-	}
+	free(u->block);
+	free(u);
+}
+
+static void
+cover_free(struct merge *m)
+{
+	struct cover *c = m->tmp.cover;
+
+	m->tmp.cover = NULL;
+	if (c == NULL)
+		return;
+	if (c->dst.fd >= 0)
+		(void)gons__cov_lock(c->dst.fd, F_UNLCK, 0);
+	fd_close(&c->dst.fd);
+	tdestroy(c->tree, unit_free);
 	free(c->unit);
-	free(c->hash);
-	memset(c, 0, sizeof(*c));
+	free(c);
 }
 
 static int
@@ -69,12 +83,24 @@ block_compare(const void *va, const void *vb)
 	return 0;
 }
 
+/* The order of the tree: lengths are compared faster than names. */
 static int
 unit_compare(const void *va, const void *vb)
 {
 	const struct unit *a = va, *b = vb;
 
-	return strcmp(a->name, b->name);
+	if (a->namelen != b->namelen)
+		return a->namelen < b->namelen ? -1 : 1;
+	return memcmp(a->name, b->name, a->namelen);
+}
+
+/* The order of the result. */
+static int
+unit_order(const void *va, const void *vb)
+{
+	struct unit *const *a = va, *const *b = vb;
+
+	return strcmp((*a)->name, (*b)->name);
 }
 
 /* The same block again: ESTALE if it has another number of statements. */
@@ -206,77 +232,62 @@ unit_add(
 	return 0;
 }
 
-static size_t
-name_hash(const char *name, size_t len)
+static int
+cover_room(struct cover *c)
 {
-	uint64_t h;
+	struct unit **units;
+	size_t n;
 
-	for (h = 0xcbf29ce484222325u; len > 0; len--)
-		h = (h ^ (unsigned char)*name++) * 0x100000001b3u;
-	return (size_t)(h ^ h >> 32);
+	if (c->n < c->room)
+		return 0;
+	n = 2 * c->room + 16;
+	if ((units = realloc(c->unit, n * sizeof(*units))) == NULL)
+		return ENOMEM;
+	c->unit = units;
+	c->room = n;
+	return 0;
 }
 
-/* Room for one more unit, in the array and in the hash table. */
-static int
-cover_grow(struct cover *c)
+static struct unit *
+unit_new(const char *name, size_t len)
 {
-	struct unit *units;
-	uint32_t *hash;
-	size_t h, i, n;
+	struct unit *u;
+	char *copy;
 
-	if (c->n == c->room) {
-		n = 2 * c->room + 16;
-		if ((units = realloc(c->unit, n * sizeof(*units))) == NULL)
-			return ENOMEM;
-		c->unit = units;
-		c->room = n;
-	}
-	if (2 * c->n < c->nhash)
-		return 0;
-	n = c->nhash != 0 ? 4 * c->nhash : 64;
-	if ((hash = calloc(n, sizeof(*hash))) == NULL)
-		return ENOMEM;
-	for (i = 0; i < c->n; i++) {
-		h = name_hash(c->unit[i].name, c->unit[i].namelen);
-		while (hash[h & (n - 1)] != 0)
-			h++;
-		hash[h & (n - 1)] = (uint32_t)i + 1;
-	}
-	free(c->hash);
-	c->hash = hash;
-	c->nhash = n;
-	return 0;
+	if ((u = calloc(1, sizeof(*u) + len + 1)) == NULL)
+		return NULL;
+	copy = (char *)(u + 1);
+	memcpy(copy, name, len);
+	u->name = copy;
+	u->namelen = len;
+	return u;
 }
 
 /* Finds or makes the unit of that name: it is the last one then. */
 static int
 cover_unit(struct cover *c, const char *name, size_t len)
 {
-	struct unit *u;
-	size_t h;
+	struct unit key, *u;
+	void *node;
 	int error;
 
 	if (memchr(name, '\0', len) != NULL)
 		return EBADMSG;
-	if ((error = cover_grow(c)) != 0)
-		return error;
-	for (h = name_hash(name, len);; h++) {
-		if (c->hash[h & (c->nhash - 1)] == 0)
-			break;
-		c->last = c->hash[h & (c->nhash - 1)] - 1;
-		u = &c->unit[c->last];
-		if (u->namelen == len && memcmp(u->name, name, len) == 0)
-			return 0;
+	key.name = name;
+	key.namelen = len;
+	if ((node = tfind(&key, &c->tree, unit_compare)) != NULL) {
+		c->last = *(struct unit **)node;
+		return 0;
 	}
-	u = &c->unit[c->n];
-	memset(u, 0, sizeof(*u));
-	if ((u->name = malloc(len + 1)) == NULL)
+	if ((error = cover_room(c)) != 0)
+		return error;
+	if ((u = unit_new(name, len)) == NULL)
 		return ENOMEM;
-	memcpy(u->name, name, len);
-	u->name[len] = '\0';
-	u->namelen = len;
-	c->last = c->n++;
-	c->hash[h & (c->nhash - 1)] = (uint32_t)c->n;
+	if (tsearch(u, &c->tree, unit_compare) == NULL) {
+		unit_free(u);
+		return ENOMEM;
+	}
+	c->last = c->unit[c->n++] = u;
 	return 0;
 }
 
@@ -336,7 +347,7 @@ cover_mode(struct cover *c, const char *line, size_t len)
 	return EBADMSG;
 }
 
-/* A line that does not tell where it goes: "NAME:" and a block. */
+/* A line of a source file: "NAME:" and a block. */
 static int
 cover_line(struct cover *c, const char *line, size_t len, uint32_t *at)
 {
@@ -346,7 +357,7 @@ cover_line(struct cover *c, const char *line, size_t len, uint32_t *at)
 	int error;
 
 	b.at = *at;
-	u = c->n > 0 ? &c->unit[c->last] : NULL;
+	u = c->last;
 	if (u == NULL || len <= u->namelen || line[u->namelen] != ':' ||
 	    memcmp(line, u->name, u->namelen) != 0 ||
 	    !block_parse(line + u->namelen + 1, end, &b)) {
@@ -357,7 +368,7 @@ cover_line(struct cover *c, const char *line, size_t len, uint32_t *at)
 		error = cover_unit(c, line, (size_t)(colon - line));
 		if (error != 0)
 			return error;
-		u = &c->unit[c->last];
+		u = c->last;
 	}
 	if (*c->mode == 's')
 		b.count = b.count != 0;
@@ -366,7 +377,7 @@ cover_line(struct cover *c, const char *line, size_t len, uint32_t *at)
 
 /*
  * Takes in the lines of b, whose first byte is at an offset of the file, and
- * leaves there what is not a whole line.  On failure at is where.
+ * leaves a last line that is not whole in b.  On failure at is where.
  */
 static int
 cover_lines(struct cover *c, struct buf *b, uint32_t *at)
@@ -401,8 +412,8 @@ cover_tidy(struct cover *c, uint32_t *at)
 	int error;
 
 	for (i = 0; i < c->n; i++) {
-		c->unit[i].cursor = 0;
-		if ((error = unit_tidy(c, &c->unit[i], at)) != 0)
+		c->unit[i]->cursor = 0;
+		if ((error = unit_tidy(c, c->unit[i], at)) != 0)
 			return error;
 	}
 	return 0;
@@ -410,55 +421,36 @@ cover_tidy(struct cover *c, uint32_t *at)
 
 /* Takes in a whole profile, piece by piece; indst: it is the destination. */
 static int
-cover_read(struct job *j, struct cover *c, const struct input *in, int indst)
+cover_read(struct merge *m, const struct input *in, unsigned indst)
 {
+	struct cover *c = m->tmp.cover;
+	struct buf *b = &m->tmp.in;
 	ssize_t got;
 	uint32_t at = 0;
 	off_t total = 0;
 	int error;
 
-	j->in.len = 0;
+	b->len = 0;
 	for (;;) {
-		error = gons__cov_reserve(&j->in, j->in.len + PIECE);
+		error = buf_reserve(b, b->len + PIECE);
 		if (error != 0)
 			break;
-		got = pread(
-		    in->fd, j->in.p + j->in.len, j->in.room - j->in.len, total);
+		got = pread(in->fd, b->p + b->len, b->room - b->len, total);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0) {
-			error = got < 0 ? errno : j->in.len ? EBADMSG : 0;
+			error = got < 0 ? errno : b->len ? EBADMSG : 0;
 			break;
 		}
 		if ((total += got) > COVER_MAX)
-			return gons__cov_fault(j, EFBIG, indst, -1);
-		j->in.len += (size_t)got;
-		if ((error = cover_lines(c, &j->in, &at)) != 0)
+			return gons__cov_fault(m, EFBIG, indst, -1);
+		b->len += (size_t)got;
+		if ((error = cover_lines(c, b, &at)) != 0)
 			break;
 	}
 	if (error == 0)
 		error = cover_tidy(c, &at);
-	return error == 0 ? 0 : gons__cov_fault(j, error, indst, at);
-}
-
-static int
-cover_source(struct job *j, struct cover *c, const struct source *s)
-{
-	struct input in;
-	int error;
-
-	if ((error = gons__cov_input(j, s, &in)) != 0)
-		return error == ENOENT ? (j->skipped++, 0)
-				       : gons__cov_fault(j, error, 0, -1);
-	if (in.kind == KIND_EMPTY)
-		j->skipped++;
-	else if (in.kind != KIND_COVER)
-		error = gons__cov_fault(
-		    j, in.kind == KIND_GCDA ? ENOTSUP : EBADMSG, 0, 0);
-	else if ((error = cover_read(j, c, &in, 0)) == 0)
-		j->merged++;
-	gons__cov_close(&in.fd);
-	return error;
+	return error == 0 ? 0 : gons__cov_fault(m, error, indst, at);
 }
 
 static char *
@@ -482,7 +474,7 @@ put_block(struct buf *out, const struct unit *u, const struct block *b)
 {
 	char *p;
 
-	buf_add(out, u->name, u->namelen);
+	buf_put(out, u->name, u->namelen);
 	p = (char *)out->p + out->len;
 	*p++ = ':';
 	p = put_number(p, b->start >> 32, '.');
@@ -494,47 +486,50 @@ put_block(struct buf *out, const struct unit *u, const struct block *b)
 	out->len = (size_t)(p - (char *)out->p);
 }
 
-/* Writes what has gathered in out, if that is more than so much. */
+/* Writes what has gathered, if that is more than so much. */
 static int
-put_flush(struct buf *out, int fd, off_t *at, size_t limit)
+put_flush(struct merge *m, int fd, off_t *at, size_t limit)
 {
+	struct buf *out = &m->tmp.out;
 	int error;
 
 	if (out->len <= limit)
 		return 0;
-	error = gons__cov_write(fd, out->p, out->len, *at);
+	error = gons__cov_write(m, fd, out->p, out->len, *at);
 	*at += (off_t)out->len;
 	out->len = 0;
 	return error;
 }
 
 static int
-cover_write(struct cover *c, struct buf *out, int fd)
+cover_write(struct merge *m, int fd)
 {
+	struct cover *c = m->tmp.cover;
+	struct buf *out = &m->tmp.out;
 	struct unit *u;
 	size_t i, k;
 	off_t at;
 	int error;
 
 	if (c->n > 1)
-		qsort(c->unit, c->n, sizeof(*c->unit), unit_compare);
-	if ((error = gons__cov_reserve(out, 131072)) != 0)
+		qsort(c->unit, c->n, sizeof(*c->unit), unit_order);
+	if ((error = buf_reserve(out, 131072)) != 0)
 		return error;
 	at = 0;
 	out->len =
 	    (size_t)snprintf((char *)out->p, out->room, "mode: %s\n", c->mode);
 	for (i = 0; i < c->n; i++) {
-		u = &c->unit[i];
-		if ((error = gons__cov_reserve(out, 131072 + u->namelen)) != 0)
+		u = c->unit[i];
+		if ((error = buf_reserve(out, 131072 + u->namelen)) != 0)
 			return error;
 		for (k = 0; k < u->n; k++) {
 			put_block(out, u, &u->block[k]);
-			error = put_flush(out, fd, &at, 130000);
+			error = put_flush(m, fd, &at, 130000);
 			if (error != 0)
 				return error;
 		}
 	}
-	return put_flush(out, fd, &at, 0);
+	return put_flush(m, fd, &at, 0);
 }
 
 /* A copy of the mode and, where we may, of the owner. */
@@ -545,83 +540,88 @@ copy_owner(int fd, const struct stat *st)
 		(void)fchmod(fd, st->st_mode & 0777);
 }
 
+/* The present content of the destination; nothing if there is none. */
+static int
+cover_dst(struct merge *m, const struct place *dst)
+{
+	struct input *in = &m->tmp.cover->dst;
+	unsigned char head[6];
+	ssize_t got;
+	int error;
+
+	if ((error = gons__cov_dir(m, dst->dir)) != 0)
+		return gons__cov_fault(m, error, 1, -1);
+	if ((error = gons__cov_dst(m, dst, 0, 1, in)) != 0)
+		return error == ENOENT ? 0 : gons__cov_fault(m, error, 1, -1);
+	if ((got = pread(in->fd, head, sizeof(head), 0)) < 0)
+		return gons__cov_fault(m, errno, 1, -1);
+	switch (gons__cov_kind(head, (size_t)got)) {
+	case KIND_EMPTY:
+		return 0;
+	case KIND_COVER:
+		return cover_read(m, in, 1);
+	case KIND_GCDA:
+		return gons__cov_fault(m, ENOTSUP, 0, 0);
+	default:
+		return gons__cov_fault(m, EBADMSG, 1, 0);
+	}
+}
+
+/*
+ * The destination is the first to be taken in, so that a source that does not
+ * go with it is named; it stays locked.
+ */
+static int
+cover_add(struct merge *m, const struct place *dst, const struct input *in)
+{
+	int error;
+
+	if (m->tmp.cover == NULL) {
+		m->tmp.cover = calloc(1, sizeof(*m->tmp.cover));
+		if (m->tmp.cover == NULL)
+			return gons__cov_fault(m, ENOMEM, 0, -1);
+		m->tmp.cover->dst.fd = -1;
+		if ((error = cover_dst(m, dst)) != 0)
+			return error;
+	}
+	return cover_read(m, in, 0);
+}
+
 /* Puts the sum in the place of the old file, or where none was. */
 static int
-cover_store(struct job *j, struct cover *c, const struct place *dst,
-    const struct input *old)
+cover_replace(struct merge *m, const struct place *dst)
 {
+	struct cover *c = m->tmp.cover;
 	char name[32];
 	int error, fd;
 
-	if ((error = gons__cov_temp(j, dst, name, &fd)) != 0)
-		return gons__cov_fault(j, error, 1, -1);
-	if (old->fd >= 0)
-		copy_owner(fd, &old->st);
-	error = cover_write(c, &j->out, fd);
-	gons__cov_close(&fd);
-	if (error == 0 && old->fd < 0)
+	if ((error = gons__cov_temp(m, dst, name, &fd)) != 0)
+		return error;
+	if (c->dst.fd >= 0)
+		copy_owner(fd, &c->dst.st);
+	error = cover_write(m, fd);
+	fd_close(&fd);
+	if (error == 0 && c->dst.fd < 0)
 		error = gons__cov_rename(dst->dir->fd, name, dst->name, 0);
 	else if (error == 0 &&
 		 renameat(dst->dir->fd, name, dst->dir->fd, dst->name) != 0)
 		error = errno;
 	if (error != 0)
 		(void)unlinkat(dst->dir->fd, name, 0);
-	return gons__cov_fault(j, error, 1, -1);
-}
-
-/* What the destination holds already; nothing if there is none. */
-static int
-cover_dst(
-    struct job *j, struct cover *c, const struct place *dst, struct input *in)
-{
-	unsigned char head[6];
-	ssize_t got;
-	int error;
-
-	if ((error = gons__cov_dst(j, dst, 0, 1, in)) != 0)
-		return error == ENOENT ? 0 : gons__cov_fault(j, error, 1, -1);
-	if ((got = pread(in->fd, head, sizeof(head), 0)) < 0)
-		return gons__cov_fault(j, errno, 1, -1);
-	switch (gons__cov_kind(head, (size_t)got)) {
-	case KIND_EMPTY:
-		return 0;
-	case KIND_COVER:
-		return cover_read(j, c, in, 1);
-	case KIND_GCDA:
-		return gons__cov_fault(j, ENOTSUP, 0, 0);
-	default:
-		return gons__cov_fault(j, EBADMSG, 1, 0);
-	}
-}
-
-/*
- * The destination is read first, and locked until it is replaced; if it comes
- * into being while we work, we begin again.
- */
-int
-gons__cov_cover(
-    struct job *j, const struct source *s, size_t n, const struct place *dst)
-{
-	struct cover c;
-	struct input in;
-	size_t i;
-	int error;
-
-	memset(&c, 0, sizeof(c));
-	do {
-		in.fd = -1;
-		j->merged = j->skipped = 0;
-		if ((error = gons__cov_dir(j, dst->dir)) != 0)
-			return gons__cov_fault(j, error, 1, -1);
-		error = cover_dst(j, &c, dst, &in);
-		for (i = 0; error == 0 && i < n; i++)
-			error = cover_source(j, &c, &s[i]);
-		if (error == 0)
-			error = cover_store(j, &c, dst, &in);
-		if (in.fd >= 0)
-			(void)gons__cov_lock(in.fd, F_UNLCK, 0);
-		gons__cov_close(&in.fd);
-		cover_free(&c);
-	} while (error == EEXIST);
 	return error;
 }
+
+/* Where none was there may be one by now: it is taken in, too. */
+static int
+cover_store(struct merge *m, const struct place *dst)
+{
+	int error;
+
+	while ((error = cover_replace(m, dst)) == EEXIST &&
+	       m->tmp.cover->dst.fd < 0)
+		if ((error = cover_dst(m, dst)) != 0)
+			return error;
+	return gons__cov_fault(m, error, 1, -1);
+}
+
+const struct format gons__cov_cover = { cover_add, cover_store, cover_free };

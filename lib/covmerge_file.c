@@ -17,34 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOCK_SRC_MS 1000 /* how long to wait for a source's lock */
-
-int
-gons__cov_reserve(struct buf *b, size_t size)
-{
-	unsigned char *p;
-
-	if (size <= b->room)
-		return 0;
-	if (size < 2 * b->room)
-		size = 2 * b->room;
-	if ((p = realloc(b->p, size)) == NULL)
-		return ENOMEM;
-	b->p = p;
-	b->room = size;
-	return 0;
-}
-
-void
-gons__cov_close(int *fd)
-{
-	int saved = errno;
-
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-	errno = saved;
-}
+#define FITS_LEAST ((off_t)1 << 20)
+#define LOCK_SRC_MS 1000 /* how long to wait for locks of sources, in all */
 
 int
 gons__cov_read(int fd, void *p, size_t len, off_t at)
@@ -62,20 +36,28 @@ gons__cov_read(int fd, void *p, size_t len, off_t at)
 	return 0;
 }
 
+/* Asks the kernel for a large file, so that the next needs no question. */
 int
-gons__cov_write(int fd, const void *p, size_t len, off_t at)
+gons__cov_fits(struct merge *m, off_t size)
 {
-	ssize_t put;
+	off_t larger = size < FITS_LEAST ? FITS_LEAST : 2 * size;
 
-	for (; len > 0; len -= (size_t)put, at += put) {
-		put = pwrite(fd, p, len, at);
-		if (put < 0 && errno == EINTR)
-			put = 0;
-		else if (put <= 0)
-			return put < 0 ? errno : EIO;
-		p = (const char *)p + put;
-	}
+	if (size <= m->tmp.fits)
+		return 0;
+	if (file_limit(larger) != 0)
+		return file_limit(size);
+	m->tmp.fits = larger;
 	return 0;
+}
+
+int
+gons__cov_write(struct merge *m, int fd, const void *p, size_t len, off_t at)
+{
+	int error;
+
+	if ((error = gons__cov_fits(m, at + (off_t)len)) != 0)
+		return error;
+	return write_from(fd, p, len, at);
 }
 
 /*
@@ -88,6 +70,7 @@ int
 gons__cov_lock(int fd, short type, int ms)
 {
 	static const struct timespec nap = { 0, 5000000 };
+	int64_t until = ms > 0 ? now_ms() + ms : 0;
 	struct flock fl;
 	int command;
 
@@ -106,7 +89,7 @@ gons__cov_lock(int fd, short type, int ms)
 			continue;
 		else if (errno != EAGAIN && errno != EACCES)
 			return errno;
-		else if ((ms -= 5) < 0)
+		else if (ms == 0 || now_ms() >= until)
 			return EAGAIN;
 		else
 			(void)nanosleep(&nap, NULL);
@@ -114,22 +97,36 @@ gons__cov_lock(int fd, short type, int ms)
 }
 
 int
-gons__cov_fault(struct job *j, int error, int indst, int64_t at)
+gons__cov_fault(struct merge *m, int error, unsigned indst, int64_t at)
 {
-	j->indst = indst != 0;
-	j->at = at;
+	m->rep.indst = indst;
+	m->rep.at = at;
 	return error;
+}
+
+/* The part of so many ms that is left before the merge must be done. */
+static int
+time_left(const struct merge *m, int ms)
+{
+	int64_t left;
+
+	if (m->how->until == 0)
+		return ms;
+	left = m->how->until - now_ms();
+	if (left < 0)
+		left = 0;
+	return ms < 0 || left < ms ? (int)left : ms;
 }
 
 /* A name that nobody else uses. */
 static int
-temp_name(struct job *j, char name[32])
+temp_name(struct merge *m, char name[32])
 {
-	if (j->temp.n++ == 0 &&
-	    getrandom(j->temp.random, sizeof(j->temp.random), 0) < 0)
+	if (m->tmp.temp.n++ == 0 &&
+	    getrandom(m->tmp.temp.random, sizeof(m->tmp.temp.random), 0) < 0)
 		return errno;
-	(void)snprintf(name, 32, ".gons-%08x%08x", j->temp.random[0],
-	    j->temp.random[1] + j->temp.n);
+	(void)snprintf(name, 32, ".gons-%08x%08x", m->tmp.temp.random[0],
+	    m->tmp.temp.random[1] + m->tmp.temp.n);
 	return 0;
 }
 
@@ -139,18 +136,18 @@ temp_name(struct job *j, char name[32])
  * that looks like a result.
  */
 static int
-dir_make(struct job *j, struct dir *d, int up)
+dir_make(struct merge *m, struct dir *d, int up)
 {
 	const char *name = d->name;
 	int error;
 
-	if (j->fresh && (d->up == NULL || !d->up->fresh)) {
-		if ((error = temp_name(j, d->temp)) != 0)
+	if (m->how->fresh && (d->up == NULL || !d->up->fresh)) {
+		if ((error = temp_name(m, d->temp)) != 0)
 			return error;
 		name = d->temp;
 	}
 	if (mkdirat(up, name, 0777) == 0)
-		d->fresh = j->fresh;
+		d->fresh = m->how->fresh;
 	else if (errno != EEXIST || name == d->temp) {
 		*d->temp = '\0';
 		return errno;
@@ -159,20 +156,20 @@ dir_make(struct job *j, struct dir *d, int up)
 }
 
 int
-gons__cov_dir(struct job *j, struct dir *d)
+gons__cov_dir(struct merge *m, struct dir *d)
 {
 	struct stat st;
 	int error, flags, up;
 
 	if (d->fd >= 0)
 		return 0;
-	if (d->up != NULL && (error = gons__cov_dir(j, d->up)) != 0)
+	if (d->up != NULL && (error = gons__cov_dir(m, d->up)) != 0)
 		return error;
 	up = d->up != NULL ? d->up->fd : AT_FDCWD;
-	flags = OPEN_PATH | (j->follow || d->must ? 0 : O_NOFOLLOW);
+	flags = OPEN_PATH | (m->how->follow || d->must ? 0 : O_NOFOLLOW);
 	d->fd = openat(up, d->name, flags);
 	if (d->fd < 0 && errno == ENOENT && !d->must) {
-		if ((error = dir_make(j, d, up)) != 0)
+		if ((error = dir_make(m, d, up)) != 0)
 			return error;
 		d->fd = openat(up, *d->temp != '\0' ? d->temp : d->name, flags);
 	}
@@ -180,7 +177,7 @@ gons__cov_dir(struct job *j, struct dir *d)
 		/* The destination itself is left out where a source has it. */
 		/* NOLINTNEXTLINE: what has another name is below something */
 		if (*d->temp != '\0' && d->up->must)
-			(void)fstat(d->fd, &j->top);
+			(void)fstat(d->fd, &m->tmp.top);
 		return 0;
 	}
 	error = errno;
@@ -198,12 +195,12 @@ gons__cov_dir(struct job *j, struct dir *d)
 
 /* A new file in the destination's directory, under a name of its own. */
 int
-gons__cov_temp(struct job *j, const struct place *dst, char name[32], int *fd)
+gons__cov_temp(struct merge *m, const struct place *dst, char name[32], int *fd)
 {
 	int error, tries;
 
 	for (tries = 0; tries < 100; tries++) {
-		if ((error = temp_name(j, name)) != 0)
+		if ((error = temp_name(m, name)) != 0)
 			return error;
 		*fd = openat(dst->dir->fd, name,
 		    O_RDWR | O_CREAT | O_EXCL | OPEN_FILE, 0666);
@@ -212,7 +209,7 @@ gons__cov_temp(struct job *j, const struct place *dst, char name[32], int *fd)
 		if (errno != EEXIST)
 			return errno;
 	}
-	return EEXIST;
+	return EAGAIN; /* EEXIST would speak of the destination */
 }
 
 /* EEXIST: somebody else has made one meanwhile, and it is left alone. */
@@ -252,7 +249,7 @@ dst_is(const struct place *dst, const struct input *in)
  * so is one that was replaced, if it is of a kind that is.
  */
 int
-gons__cov_dst(struct job *j, const struct place *dst, int flags, int replaced,
+gons__cov_dst(struct merge *m, const struct place *dst, int flags, int replaced,
     struct input *in)
 {
 	int error;
@@ -262,14 +259,14 @@ gons__cov_dst(struct job *j, const struct place *dst, int flags, int replaced,
 		    dst->dir->fd, dst->name, O_RDWR | OPEN_FILE | flags, 0666);
 		if (in->fd < 0)
 			return errno;
-		error = gons__cov_lock(in->fd, F_WRLCK, j->lockms);
+		error = gons__cov_lock(in->fd, F_WRLCK, time_left(m, -1));
 		if (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode))
 			error = EINVAL;
 		in->size = in->st.st_size;
 		if (error == 0 && in->st.st_nlink > 0 &&
 		    (!replaced || dst_is(dst, in)))
 			return 0;
-		gons__cov_close(&in->fd);
+		fd_close(&in->fd);
 		if (error != 0)
 			return error;
 	}
@@ -290,7 +287,7 @@ gons__cov_kind(const unsigned char *p, size_t len)
 
 /* The beginning of a file, most often all of it. */
 static int
-input_read(struct job *j, struct input *in, int regular)
+input_read(struct merge *m, struct input *in, int regular)
 {
 	ssize_t got;
 	int error;
@@ -298,43 +295,58 @@ input_read(struct job *j, struct input *in, int regular)
 	if (!regular &&
 	    (fstat(in->fd, &in->st) != 0 || !S_ISREG(in->st.st_mode)))
 		return EINVAL;
-	if ((error = gons__cov_reserve(&j->in, PIECE)) != 0)
+	if ((error = buf_reserve(&m->tmp.in, PIECE)) != 0)
 		return error;
-	if ((got = pread(in->fd, j->in.p, PIECE, 0)) < 0)
+	if ((got = pread(in->fd, m->tmp.in.p, PIECE, 0)) < 0)
 		return errno;
-	j->in.len = (size_t)got;
+	m->tmp.in.len = (size_t)got;
 	in->size = got;
 	if (got == PIECE) {
 		if (fstat(in->fd, &in->st) != 0)
 			return errno;
 		in->size = in->st.st_size;
 	}
-	in->kind = gons__cov_kind(j->in.p, j->in.len);
+	in->kind = gons__cov_kind(m->tmp.in.p, m->tmp.in.len);
 	return 0;
 }
 
+/* Whoever writes the source holds a lock, which may cost so much and no more. */
+static int
+input_wait(struct merge *m, struct input *in)
+{
+	int64_t since = now_ms();
+	int error;
+
+	error = gons__cov_lock(
+	    in->fd, F_RDLCK, time_left(m, LOCK_SRC_MS - m->tmp.waited));
+	m->tmp.waited += (int)(now_ms() - since);
+	if (m->tmp.waited > LOCK_SRC_MS)
+		m->tmp.waited = LOCK_SRC_MS;
+	return error;
+}
+
 /*
- * Opens a regular file and looks what it is.  Whoever writes it holds a lock,
- * which is waited for; a text is replaced, never written to, and needs none.
+ * Opens a regular file and looks what it is.  One that is being written is
+ * waited for; a text is replaced, never written to, and needs no lock.
  */
 int
-gons__cov_input(struct job *j, const struct source *s, struct input *in)
+gons__cov_input(struct merge *m, const struct source *s, struct input *in)
 {
 	int error, locked;
 
-	j->root = s->root;
-	j->at = -1;
+	m->rep.root = s->root;
+	m->rep.at = -1;
 	in->fd = openat(s->dir, s->name, O_RDONLY | OPEN_FILE);
 	if (in->fd < 0)
 		return errno;
 	locked = gons__cov_lock(in->fd, F_RDLCK, 0) == 0;
-	error = input_read(j, in, s->regular);
+	error = input_read(m, in, s->regular);
 	if (error == 0 && !locked && in->kind != KIND_COVER) {
-		error = gons__cov_lock(in->fd, F_RDLCK, LOCK_SRC_MS);
+		error = input_wait(m, in);
 		if (error == 0)
-			error = input_read(j, in, s->regular);
+			error = input_read(m, in, s->regular);
 	}
 	if (error != 0)
-		gons__cov_close(&in->fd);
+		fd_close(&in->fd);
 	return error;
 }

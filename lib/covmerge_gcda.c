@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Limits: what a child leaves is not trusted. */
-#define GCDA_MAX ((off_t)256 << 20) /* bytes of a file */
 #define GCDA_SMALL 4096 /* bytes that are written at once or not at all */
 
 /* The words of a .gcda file. */
@@ -21,6 +19,7 @@
 #define GCDA_ARCS 0x01a10000u
 #define GCDA_OBJECT 0xa1000000u
 #define GCDA_PROGRAM 0xa3000000u
+#define GCDA_NEWEST 16 /* version of gcc that is known */
 #define GCDA_HEAD 8 /* bytes of a record's tag and length */
 
 /* A .gcda file in memory. */
@@ -76,7 +75,7 @@ gcda_bad(struct gcda *g, int error, size_t at)
 	return error;
 }
 
-/* What compiler wrote it: "B22*" is gcc 12.2, "408*" is clang. */
+/* The compiler that wrote it: "B22*" is gcc 12.2, "408*" is clang. */
 static int
 gcda_version(struct gcda *g)
 {
@@ -96,17 +95,23 @@ gcda_version(struct gcda *g)
 	return g->len < g->body ? gcda_bad(g, EBADMSG, g->len) : 0;
 }
 
-/* How a kind of counters merges: 'a'dd, 'o'r, 'm'inimum; 0: not at all. */
+/*
+ * How a kind of counters merges: 'a'dd, 'o'r, 'm'inimum; 0: not at all.  Of a
+ * version that was not yet when this was written, the first kind is believed
+ * to be what it has always been, and no other.
+ */
 static int
 gcda_merging(const struct gcda *g, uint32_t tag)
 {
 	static const char how[] = "aaa\0\0aomoo";
-	uint32_t i;
+	uint32_t i, n = sizeof(how) - 1;
 
+	if (g->major < 14)
+		n = 8;
+	else if (g->major > GCDA_NEWEST)
+		n = 1;
 	i = (tag - GCDA_ARCS) >> 17;
-	if (i >= sizeof(how) - 1 || (g->major < 14 && i > 7))
-		return 0;
-	return how[i];
+	return i < n ? how[i] : 0;
 }
 
 static int
@@ -158,7 +163,7 @@ gcda_record(struct gcda *g, size_t at, struct record *r)
 				     (r->tag == GCDA_OBJECT && r->size == 8) ||
 				     (r->tag == GCDA_PROGRAM && r->size == 12)))
 		return gcda_bad(g, EBADMSG, at);
-	if ((uint32_t)(length < 0 ? 0 : length) > GCDA_MAX ||
+	if ((length > 0 && (size_t)length > g->len) ||
 	    r->size > g->len - r->body)
 		return gcda_bad(g, EBADMSG, g->len);
 	r->next = r->body + r->size;
@@ -196,7 +201,7 @@ gcda_open(struct gcda *g, const struct buf *b)
 	return gcda_version(g);
 }
 
-/* Is it a whole .gcda file, of which we understand every word? */
+/* Is it a whole .gcda file, and is every word of it understood? */
 static int
 gcda_check(struct gcda *g, const struct buf *b)
 {
@@ -302,7 +307,7 @@ gcda_copy_function(struct gcda *g, size_t *at, struct buf *out)
 	do
 		end = r.next;
 	while (gcda_record(g, end, &r) == 0 && gcda_is_counter(r.tag));
-	buf_add(out, g->p + *at, end - *at);
+	buf_put(out, g->p + *at, end - *at);
 	*at = end;
 }
 
@@ -316,7 +321,7 @@ gcda_merge_record(struct gcda *d, struct gcda *s, const struct record *a,
 	if (a->n != b->n || (a->size != b->size && !a->zero && !b->zero))
 		return ESTALE;
 	if (a->zero) {
-		buf_add(out, s->p + b->body - GCDA_HEAD, GCDA_HEAD + b->size);
+		buf_put(out, s->p + b->body - GCDA_HEAD, GCDA_HEAD + b->size);
 		return 0;
 	}
 	head = d->p + a->body - GCDA_HEAD;
@@ -324,10 +329,10 @@ gcda_merge_record(struct gcda *d, struct gcda *s, const struct record *a,
 		if (!b->zero &&
 		    memcmp(d->p + a->body, s->p + b->body, a->size) != 0)
 			return ESTALE;
-		buf_add(out, head, GCDA_HEAD + a->size);
+		buf_put(out, head, GCDA_HEAD + a->size);
 		return 0;
 	}
-	buf_add(out, head, GCDA_HEAD);
+	buf_put(out, head, GCDA_HEAD);
 	if (gcda_is_counter(a->tag))
 		gcda_merge_counters(d, s, a, b, out);
 	else
@@ -347,10 +352,10 @@ gcda_merge(struct gcda *d, struct gcda *s, struct buf *out)
 	int error;
 
 	if ((error = gcda_same_build(d, s)) != 0 ||
-	    (error = gons__cov_reserve(out, d->len + s->len)) != 0)
+	    (error = buf_reserve(out, d->len + s->len)) != 0)
 		return error;
 	out->len = 0;
-	buf_add(out, d->p, d->body);
+	buf_put(out, d->p, d->body);
 	da = d->body;
 	sa = s->body;
 	for (;;) {
@@ -376,47 +381,51 @@ gcda_merge(struct gcda *d, struct gcda *s, struct buf *out)
 		da = a.next;
 		sa = b.next;
 	}
-	buf_add(out, d->p + da, d->len - da);
+	buf_put(out, d->p + da, d->len - da);
 	return 0;
 }
 
-/* A whole .gcda file, of which some may have been read already. */
+/* Reads a whole .gcda file, of which the buffer may have some already. */
 static int
-input_load(const struct input *in, struct buf *b, size_t have)
+input_load(struct merge *m, const struct input *in, size_t have)
 {
+	struct buf *b = &m->tmp.in;
 	size_t size;
 	int error;
 
-	if (in->size > GCDA_MAX)
+	if (in->size > m->how->largest)
 		return EFBIG;
 	size = (size_t)in->size;
 	b->len = size;
 	if (have >= size)
 		return 0;
-	if ((error = gons__cov_reserve(b, size)) != 0)
+	if ((error = buf_reserve(b, size)) != 0)
 		return error;
 	return gons__cov_read(in->fd, b->p + have, size - have, (off_t)have);
 }
 
 /*
- * Writes over a file without replacing it: libgcov may be waiting for it.
- * What does not fit is found out before, or undone.
+ * Writes over a file without replacing it: libgcov may be waiting for it.  A
+ * write that would not fit is found out before, or undone.
  */
 static int
-update_file(int fd, const struct buf *new, const struct buf *old)
+update_file(
+    struct merge *m, int fd, const struct buf *new, const struct buf *old)
 {
 	int error;
 
+	if ((error = gons__cov_fits(m, (off_t) new->len)) != 0)
+		return error;
 	if (old->len != 0 && new->len > old->len &&
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t) new->len) != 0 &&
 	    errno != EOPNOTSUPP &&errno != ENOSYS &&errno != EINTR)
 		return errno;
-	error = gons__cov_write(fd, new->p, new->len, 0);
+	error = write_from(fd, new->p, new->len, 0);
 	if (error == 0 && new->len < old->len &&
 	    ftruncate(fd, (off_t) new->len) != 0)
 		error = errno;
 	if (error != 0) {
-		(void)gons__cov_write(fd, old->p, old->len, 0);
+		(void)write_from(fd, old->p, old->len, 0);
 		if (ftruncate(fd, (off_t)old->len) != 0)
 			return error; /* nothing more can be done */
 	}
@@ -428,15 +437,15 @@ update_file(int fd, const struct buf *new, const struct buf *old)
  * else has made it.
  */
 static int
-gcda_create(struct job *j, const struct place *dst)
+gcda_create(struct merge *m, const struct place *dst)
 {
 	char name[32];
 	int error, fd;
 
-	if ((error = gons__cov_temp(j, dst, name, &fd)) != 0)
+	if ((error = gons__cov_temp(m, dst, name, &fd)) != 0)
 		return error;
-	error = gons__cov_write(fd, j->acc.p, j->acc.len, 0);
-	gons__cov_close(&fd);
+	error = gons__cov_write(m, fd, m->tmp.sum.p, m->tmp.sum.len, 0);
+	fd_close(&fd);
 	if (error == 0)
 		error = gons__cov_rename(dst->dir->fd, name, dst->name, 0);
 	if (error != 0)
@@ -444,34 +453,35 @@ gcda_create(struct job *j, const struct place *dst)
 	return error;
 }
 
-/* Adds what the sources add up to, to an existing destination. */
+/* Adds the sum of the sources to an existing destination. */
 static int
-gcda_update(struct job *j, const struct input *in)
+gcda_update(struct merge *m, const struct input *in)
 {
+	struct scratch *t = &m->tmp;
 	struct gcda d, s;
 	int error;
 
-	if ((error = input_load(in, &j->in, 0)) != 0)
-		return gons__cov_fault(j, error, 1, -1);
+	if ((error = input_load(m, in, 0)) != 0)
+		return gons__cov_fault(m, error, 1, -1);
 	if (in->size == 0)
 		return gons__cov_fault(
-		    j, update_file(in->fd, &j->acc, &j->in), 1, -1);
-	if ((error = gcda_check(&d, &j->in)) != 0)
-		(void)gons__cov_fault(j, error, 1, (int64_t)d.fault);
-	else if ((error = gcda_open(&s, &j->acc)) != 0 ||
-		 (error = gcda_merge(&d, &s, &j->out)) != 0)
-		(void)gons__cov_fault(j, error, 0, (int64_t)s.fault);
+		    m, update_file(m, in->fd, &t->sum, &t->in), 1, -1);
+	if ((error = gcda_check(&d, &t->in)) != 0)
+		(void)gons__cov_fault(m, error, 1, (int64_t)d.fault);
+	else if ((error = gcda_open(&s, &t->sum)) != 0 ||
+		 (error = gcda_merge(&d, &s, &t->out)) != 0)
+		(void)gons__cov_fault(m, error, 0, (int64_t)s.fault);
 	else
 		return gons__cov_fault(
-		    j, update_file(in->fd, &j->out, &j->in), 1, -1);
-	if (j->renew && (error == ESTALE || error == EBADMSG))
-		error = update_file(in->fd, &j->acc, &j->in);
+		    m, update_file(m, in->fd, &t->out, &t->in), 1, -1);
+	if (m->how->renew && (error == ESTALE || error == EBADMSG))
+		error = update_file(m, in->fd, &t->sum, &t->in);
 	return error;
 }
 
 /* In a directory that nobody else knows of there is nobody to lock out. */
 static int
-gcda_fresh(struct job *j, const struct place *dst)
+gcda_fresh(struct merge *m, const struct place *dst)
 {
 	int error, fd;
 
@@ -479,60 +489,71 @@ gcda_fresh(struct job *j, const struct place *dst)
 	    O_WRONLY | O_CREAT | O_EXCL | OPEN_FILE, 0666);
 	if (fd < 0)
 		return errno;
-	error = gons__cov_write(fd, j->acc.p, j->acc.len, 0);
-	gons__cov_close(&fd);
+	error = gons__cov_write(m, fd, m->tmp.sum.p, m->tmp.sum.len, 0);
+	fd_close(&fd);
 	if (error != 0)
 		(void)unlinkat(dst->dir->fd, dst->name, 0);
 	return error;
 }
 
 /*
- * A small file is made in its place: what is interrupted leaves an empty one,
- * which is as good as none.
+ * A small file is made in its place: an interruption leaves an empty one, which
+ * is as good as none.
  */
-int
-gons__cov_gcda_store(struct job *j, const struct place *dst)
+static int
+gcda_store(struct merge *m, const struct place *dst)
 {
 	struct input in;
 	int error, flags;
 
-	if ((error = gons__cov_dir(j, dst->dir)) != 0)
-		return gons__cov_fault(j, error, 1, -1);
-	if (dst->dir->fresh && (error = gcda_fresh(j, dst)) != EEXIST)
-		return gons__cov_fault(j, error, 1, -1);
-	flags = j->acc.len <= GCDA_SMALL ? O_CREAT : 0;
+	if ((error = gons__cov_dir(m, dst->dir)) != 0)
+		return gons__cov_fault(m, error, 1, -1);
+	if (dst->dir->fresh && (error = gcda_fresh(m, dst)) != EEXIST)
+		return gons__cov_fault(m, error, 1, -1);
+	flags = m->tmp.sum.len <= GCDA_SMALL ? O_CREAT : 0;
 	do {
-		error = gons__cov_dst(j, dst, flags, 0, &in);
+		error = gons__cov_dst(m, dst, flags, 0, &in);
 		if (error == ENOENT && flags == 0)
-			error = gcda_create(j, dst);
+			error = gcda_create(m, dst);
 		else if (error == 0) {
-			error = gcda_update(j, &in);
+			error = gcda_update(m, &in);
 			(void)gons__cov_lock(in.fd, F_UNLCK, 0);
-			gons__cov_close(&in.fd);
+			fd_close(&in.fd);
 			return error;
 		}
 	} while (error == EEXIST);
-	return gons__cov_fault(j, error, 1, -1);
+	return gons__cov_fault(m, error, 1, -1);
 }
 
-/* Adds one source to what the sources before it add up to. */
-int
-gons__cov_gcda(struct job *j, const struct input *in)
+/* The first source is the sum of one. */
+static int
+gcda_add(struct merge *m, const struct place *dst, const struct input *in)
 {
+	struct scratch *t = &m->tmp;
 	struct gcda d, s;
 	int error;
 
-	if ((error = input_load(in, &j->in, j->in.len)) != 0)
-		return gons__cov_fault(j, error, 0, -1);
-	if ((error = gcda_check(&s, &j->in)) != 0)
-		return gons__cov_fault(j, error, 0, (int64_t)s.fault);
-	if (j->merged++ == 0) {
-		buf_swap(&j->acc, &j->in);
+	(void)dst;
+	if ((error = input_load(m, in, t->in.len)) != 0)
+		return gons__cov_fault(m, error, 0, -1);
+	if ((error = gcda_check(&s, &t->in)) != 0)
+		return gons__cov_fault(m, error, 0, (int64_t)s.fault);
+	if (t->sum.len == 0) {
+		buf_swap(&t->sum, &t->in);
 		return 0;
 	}
-	if ((error = gcda_open(&d, &j->acc)) != 0 ||
-	    (error = gcda_merge(&d, &s, &j->out)) != 0)
-		return gons__cov_fault(j, error, 0, (int64_t)s.fault);
-	buf_swap(&j->acc, &j->out);
+	if ((error = gcda_open(&d, &t->sum)) != 0 ||
+	    (error = gcda_merge(&d, &s, &t->out)) != 0)
+		return gons__cov_fault(m, error, 0, (int64_t)s.fault);
+	buf_swap(&t->sum, &t->out);
 	return 0;
 }
+
+/* The memory is for the next file. */
+static void
+gcda_free(struct merge *m)
+{
+	m->tmp.sum.len = 0;
+}
+
+const struct format gons__cov_gcda = { gcda_add, gcda_store, gcda_free };

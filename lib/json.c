@@ -25,8 +25,9 @@
 #include "json_end.h"
 
 /*
- * Any value, and strings with NUL bytes as well: what one side can say, the
- * other must understand.  Of a key that occurs twice one value would be lost.
+ * Any value, and strings with NUL bytes as well: each side must understand all
+ * that the other can encode.  Of a key that occurs twice one value would be
+ * lost.
  */
 #define DECODE_FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES)
 #define ENCODE_FLAGS (JSON_ENCODE_ANY | JSON_COMPACT)
@@ -49,52 +50,6 @@ struct input { /* being decoded */
 	int stream; /* has no positions */
 	int errnum;
 };
-
-static int encode(const json_t *, struct text *);
-static int add_text(const char *, size_t, void *);
-static int misfit(struct gons_reexec *, const char *, const json_error_t *);
-static int follow(void *, const void *, size_t);
-static struct outcome *new_outcome(struct gons_reexec *);
-static void free_outcome(void *);
-static int decode(const struct gons_reexec *, struct outcome *,
-    enum json_end_verdict, char *);
-static int is_done(struct gons_reexec *);
-static json_t *decoded(struct gons_reexec *);
-static size_t read_input(void *, size_t, void *);
-static int print(const struct text *);
-
-int
-gons_json_param(struct gons_reexec *req, const json_t *param)
-{
-	struct text text;
-	char why[WHY_SIZE];
-	int errnum, r;
-
-	if ((errnum = encode(param, &text)) != 0) {
-		(void)snprintf(why, sizeof(why),
-		    "the parameter cannot be encoded: %s",
-		    param == NULL ? "it is NULL" : strerror(errnum));
-		return gons__reexec_fail(req, GONS_FAIL_NONE, errnum, why);
-	}
-	r = gons_reexec_param(req, text.data, text.len);
-	errnum = errno;
-	free(text.data);
-	errno = errnum;
-	return r;
-}
-
-/* To text that the caller frees, with room for one byte more. */
-static int
-encode(const json_t *value, struct text *text)
-{
-	memset(text, 0, sizeof(*text));
-	if (value == NULL)
-		return EINVAL;
-	if (json_dump_callback(value, add_text, text, ENCODE_FLAGS) == 0)
-		return 0;
-	free(text->data);
-	return text->errnum != 0 ? text->errnum : EINVAL;
-}
 
 /* For json_dump_callback(). */
 static int
@@ -122,103 +77,46 @@ nomem:
 	return -1;
 }
 
-int
-gons_json_run(struct gons_reexec *req, json_t **result)
+/* To text that the caller frees, with room for one byte more. */
+static int
+encode(const json_t *value, struct text *text)
 {
-	if (result != NULL)
-		*result = NULL;
-	if (gons_json_expect(req) == -1 || gons_reexec_run(req) == -1)
-		return -1;
-	return gons_json_result(req, result);
+	memset(text, 0, sizeof(*text));
+	if (value == NULL)
+		return EINVAL;
+	if (json_dump_callback(value, add_text, text, ENCODE_FLAGS) == 0)
+		return 0;
+	free(text->data);
+	return text->errnum != 0 ? text->errnum : EINVAL;
 }
 
 int
-gons_json_unpack(struct gons_reexec *req, const char *fmt, ...)
+gons_json_param(struct gons_reexec *req, const json_t *param)
 {
-	va_list ap;
-	int r;
+	struct text text;
+	char why[WHY_SIZE];
+	int errnum, r;
 
-	va_start(ap, fmt);
-	r = gons_json_vunpack(req, fmt, ap);
-	va_end(ap);
+	if ((errnum = encode(param, &text)) != 0) {
+		(void)snprintf(why, sizeof(why),
+		    "the parameter cannot be encoded: %s",
+		    param == NULL ? "it is NULL" : strerror(errnum));
+		return gons__reexec_fail(req, GONS_FAIL_NONE, errnum, why);
+	}
+	r = gons_reexec_param(req, text.data, text.len);
+	errnum = errno;
+	free(text.data);
+	errno = errnum;
 	return r;
 }
 
-int
-gons_json_vunpack(struct gons_reexec *req, const char *fmt, va_list ap)
+static void
+free_outcome(void *what)
 {
-	json_error_t error;
-	json_t *value;
-	int r;
+	struct outcome *outcome = what;
 
-	if (fmt == NULL || *fmt == '\0')
-		return gons__reexec_fail(
-		    req, GONS_FAIL_NONE, EINVAL, "there is no format");
-	if (gons_json_run(req, &value) == -1)
-		return -1;
-	r = json_vunpack_ex(value, &error, 0, fmt, ap);
-	json_decref(value); /* the outcome has it still */
-	return r == 0 ? 0 : misfit(req, fmt, &error);
-}
-
-/*
- * That a result does not fit is the child's fault, and a failure of the run;
- * a format that makes no sense is not.
- */
-static int
-misfit(struct gons_reexec *req, const char *fmt, const json_error_t *error)
-{
-	const char *what = "the format makes no sense";
-	int errnum = EINVAL, failure = GONS_FAIL_NONE;
-	char why[WHY_SIZE];
-
-	switch (json_error_code(error)) {
-	case json_error_invalid_argument:
-	case json_error_invalid_format:
-	case json_error_null_value:
-		break;
-	case json_error_out_of_memory:
-		what = "the result cannot be unpacked";
-		errnum = ENOMEM;
-		break;
-	default:
-		what = "the result does not fit the format";
-		errnum = EBADMSG;
-		failure = GONS_FAIL_RESULT;
-		break;
-	}
-	(void)snprintf(why, sizeof(why), "%s \"%.100s\" (column %d): %s", what,
-	    fmt, error->column, error->text);
-	return gons__reexec_fail(req, failure, errnum, why);
-}
-
-/* Nothing to free: what it needs is attached when the result comes. */
-int
-gons_json_expect(struct gons_reexec *req)
-{
-	return gons_reexec_setcomplete(req, follow, req);
-}
-
-/* For gons_reexec_setcomplete(). */
-static int
-follow(void *state, const void *more, size_t len)
-{
-	struct gons_reexec *req = state;
-	struct outcome *outcome = gons__reexec_attached(req);
-	enum json_end_verdict verdict;
-	char why[WHY_SIZE];
-
-	if (outcome == NULL && (outcome = new_outcome(req)) == NULL) {
-		gons__reexec_reject(req, strerror(ENOMEM));
-		return -1;
-	}
-	verdict = json_end_feed(&outcome->end, more, len);
-	if (verdict == JSON_END_MORE && len > 0)
-		return 0;
-	if (decode(req, outcome, verdict, why) == 0)
-		return 1;
-	gons__reexec_reject(req, why);
-	return -1;
+	json_decref(outcome->value);
+	free(outcome);
 }
 
 static struct outcome *
@@ -231,18 +129,9 @@ new_outcome(struct gons_reexec *req)
 	return outcome;
 }
 
-static void
-free_outcome(void *what)
-{
-	struct outcome *outcome = what;
-
-	json_decref(outcome->value);
-	free(outcome);
-}
-
 /*
- * Of a malformed result all that has come is shown to the parser, for it has
- * the better words.  Returns -1 with the reason in why.
+ * The parser sees all of a malformed result that has come, for its words are
+ * better.  Returns -1 with the reason in why.
  */
 static int
 decode(const struct gons_reexec *req, struct outcome *outcome,
@@ -277,25 +166,40 @@ decode(const struct gons_reexec *req, struct outcome *outcome,
 	return -1;
 }
 
-int
-gons_json_result(struct gons_reexec *req, json_t **result)
+/* For gons_reexec_setcomplete(). */
+static int
+follow(void *state, const void *more, size_t len)
 {
-	json_t *value;
+	struct gons_reexec *req = state;
+	struct outcome *outcome = gons__reexec_attached(req);
+	enum json_end_verdict verdict;
+	char why[WHY_SIZE];
 
-	if (result != NULL)
-		*result = NULL;
-	if (is_done(req) == -1 || (value = decoded(req)) == NULL)
+	if (outcome == NULL && (outcome = new_outcome(req)) == NULL) {
+		gons__reexec_reject(req, strerror(ENOMEM));
 		return -1;
-	if (result != NULL)
-		*result = json_incref(value);
-	return 0;
+	}
+	verdict = json_end_feed(&outcome->end, more, len);
+	if (verdict == JSON_END_MORE && len > 0)
+		return 0;
+	if (decode(req, outcome, verdict, why) == 0)
+		return 1;
+	gons__reexec_reject(req, why);
+	return -1;
+}
+
+/* Nothing to free: what it needs is attached when the result comes. */
+int
+gons_json_expect(struct gons_reexec *req)
+{
+	return gons_reexec_setcomplete(req, follow, req);
 }
 
 /* And has gone well; else -1 with errno and text set. */
 static int
 is_done(struct gons_reexec *req)
 {
-	if (gons_reexec_fd(req) != -1)
+	if (gons__reexec_running(req))
 		return gons__reexec_fail(req, GONS_FAIL_NONE, EAGAIN,
 		    "there is no result yet: it is still running");
 	if (gons_reexec_step(req) == 1)
@@ -334,26 +238,88 @@ decoded(struct gons_reexec *req)
 	return NULL;
 }
 
-json_t *
-gons_json_input(void)
+int
+gons_json_result(struct gons_reexec *req, json_t **result)
 {
-	struct input input = { 0, 0, 0 };
-	json_error_t error;
 	json_t *value;
 
-	value = json_load_callback(read_input, &input, DECODE_FLAGS, &error);
-	if (value != NULL && input.errnum == 0)
-		return value;
-	json_decref(value);
-	if (input.errnum != 0)
-		errno = input.errnum;
-	else if (input.at == 0)
-		errno = ENODATA;
-	else if (json_error_code(&error) == json_error_out_of_memory)
-		errno = ENOMEM;
-	else
-		errno = EBADMSG;
-	return NULL;
+	if (result != NULL)
+		*result = NULL;
+	if (is_done(req) == -1 || (value = decoded(req)) == NULL)
+		return -1;
+	if (result != NULL)
+		*result = json_incref(value);
+	return 0;
+}
+
+int
+gons_json_run(struct gons_reexec *req, json_t **result)
+{
+	if (result != NULL)
+		*result = NULL;
+	if (gons_json_expect(req) == -1 || gons_reexec_run(req) == -1)
+		return -1;
+	return gons_json_result(req, result);
+}
+
+/*
+ * A result that does not fit is the child's fault, and a failure of the run; a
+ * format that makes no sense is not.
+ */
+static int
+misfit(struct gons_reexec *req, const char *fmt, const json_error_t *error)
+{
+	const char *what = "the format makes no sense";
+	int errnum = EINVAL, failure = GONS_FAIL_NONE;
+	char why[WHY_SIZE];
+
+	switch (json_error_code(error)) {
+	case json_error_invalid_argument:
+	case json_error_invalid_format:
+	case json_error_null_value:
+		break;
+	case json_error_out_of_memory:
+		what = "the result cannot be unpacked";
+		errnum = ENOMEM;
+		break;
+	default:
+		what = "the result does not fit the format";
+		errnum = EBADMSG;
+		failure = GONS_FAIL_RESULT;
+		break;
+	}
+	(void)snprintf(why, sizeof(why), "%s \"%.100s\" (column %d): %s", what,
+	    fmt, error->column, error->text);
+	return gons__reexec_fail(req, failure, errnum, why);
+}
+
+int
+gons_json_vunpack(struct gons_reexec *req, const char *fmt, va_list ap)
+{
+	json_error_t error;
+	json_t *value;
+	int r;
+
+	if (fmt == NULL || *fmt == '\0')
+		return gons__reexec_fail(
+		    req, GONS_FAIL_NONE, EINVAL, "there is no format");
+	if (gons_json_run(req, &value) == -1)
+		return -1;
+	r = json_vunpack_ex(value, &error, 0, fmt, ap);
+	json_decref(value); /* the outcome has it still */
+	return r == 0 ? 0 : misfit(req, fmt, &error);
+}
+
+int
+gons_json_unpack(struct gons_reexec *req, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = gons_json_vunpack(req, fmt, ap);
+	va_end(ap);
+	return r;
 }
 
 /*
@@ -382,6 +348,42 @@ read_input(void *buf, size_t size, void *arg)
 	return (size_t)n;
 }
 
+json_t *
+gons_json_input(void)
+{
+	struct input input = { 0, 0, 0 };
+	json_error_t error;
+	json_t *value;
+
+	value = json_load_callback(read_input, &input, DECODE_FLAGS, &error);
+	if (value != NULL && input.errnum == 0)
+		return value;
+	json_decref(value);
+	if (input.errnum != 0)
+		errno = input.errnum;
+	else if (input.at == 0)
+		errno = ENODATA;
+	else if (json_error_code(&error) == json_error_out_of_memory)
+		errno = ENOMEM;
+	else
+		errno = EBADMSG;
+	return NULL;
+}
+
+/*
+ * After what stdio holds already, and at once.  The newline tells the end of
+ * a number.
+ */
+static int
+print(const struct text *text)
+{
+	text->data[text->len] = '\n';
+	if (fwrite(text->data, text->len + 1, 1, stdout) == 1 &&
+	    fflush(stdout) == 0)
+		return 0;
+	return errno;
+}
+
 /* Only a child that is to reply can reply. */
 int
 gons_json_output(const json_t *value)
@@ -400,18 +402,4 @@ gons_json_output(const json_t *value)
 		return 0;
 	errno = errnum;
 	return -1;
-}
-
-/*
- * After what stdio holds already, and at once.  The newline tells the end of
- * a number.
- */
-static int
-print(const struct text *text)
-{
-	text->data[text->len] = '\n';
-	if (fwrite(text->data, text->len + 1, 1, stdout) == 1 &&
-	    fflush(stdout) == 0)
-		return 0;
-	return errno;
 }

@@ -166,8 +166,9 @@ ATF_TC_BODY(env_all, tc)
 	envp[n++] = copy("gons_target=42");
 	envp[n++] = copy("gons_onerror=exit");
 	envp[n++] = copy("gons_reexec_action=a=b");
+	envp[n++] = copy("gons_ids=0:0");
 	envp[n] = NULL;
-	ATF_CHECK_EQ(12, gons_envparse(envp, &env));
+	ATF_CHECK_EQ(13, gons_envparse(envp, &env));
 	for (i = 0; i < 8; i++) {
 		(void)snprintf(line, sizeof(line), "/ns/%s", types[i].name);
 		ATF_CHECK_STREQ(line, env.path[i]);
@@ -179,7 +180,8 @@ ATF_TC_BODY(env_all, tc)
 	ATF_CHECK_STREQ("42", env.target);
 	ATF_CHECK_STREQ("exit", env.onerror);
 	ATF_CHECK_STREQ("a=b", env.action);
-	for (i = 0; i < 4; i++)
+	ATF_CHECK_STREQ("0:0", env.ids);
+	for (i = 0; i < sizeof(env.reserved) / sizeof(env.reserved[0]); i++)
 		ATF_CHECK_EQ(NULL, env.reserved[i]);
 	while (n > 0)
 		free(envp[--n]);
@@ -330,6 +332,14 @@ ATF_TC_BODY(text_orders, tc)
 	s = text_of(GONS_STAGE_ORDER, EINVAL, -1, GONS_HINT_ONERROR, 0, "Exit");
 	ATF_CHECK_MSG(
 	    strstr(s, "\"Exit\"") && strstr(s, "gons_onerror"), "%s", s);
+	check_text(text_of(GONS_STAGE_ORDER, EINVAL, -1, GONS_HINT_VARIABLE, 0,
+		       "gons_nets"),
+	    "gons: unknown variable gons_nets");
+	check_text(text_of(GONS_STAGE_ORDER, EINVAL, -1, GONS_HINT_VARIABLE, 0,
+		       "gons_a\nb"),
+	    "gons: unknown variable gons_a\\nb");
+	s = text_of(GONS_STAGE_ORDER, ENODATA, -1, GONS_HINT_COPY, 0, "");
+	ATF_CHECK_MSG(strstr(s, "another copy") && strstr(s, "lost"), "%s", s);
 	s = text_of(
 	    GONS_STAGE_ORDER, EINVAL, GONS_UTS, GONS_HINT_TARGETED, 0, "x");
 	ATF_CHECK_MSG(
@@ -346,6 +356,48 @@ ATF_TC_BODY(text_orders, tc)
 	ATF_CHECK_MSG(strstr(s, "gons_net") && strstr(s, "secure") &&
 			  strstr(s, "Operation not permitted"),
 	    "%s", s);
+}
+
+ATF_TC_WITHOUT_HEAD(text_ids);
+ATF_TC_BODY(text_ids, tc)
+{
+	check_text(
+	    text_of(GONS_STAGE_IDS, EINVAL, -1, GONS_HINT_NOUID, 0, "0:0"),
+	    "gons: cannot become gons_ids \"0:0\": Invalid argument "
+	    "(user ID 0 is not mapped there)");
+	check_text(text_of(GONS_STAGE_IDS, EINVAL, -1, GONS_HINT_NOGID,
+		       4294967294, "0:4294967294"),
+	    "gons: cannot become gons_ids \"0:4294967294\": Invalid argument "
+	    "(group ID 4294967294 is not mapped there)");
+	check_text(text_of(GONS_STAGE_IDS, EPERM, -1, 0, 0, "1:2"),
+	    "gons: cannot become gons_ids \"1:2\": Operation not permitted");
+}
+
+ATF_TC_WITHOUT_HEAD(text_visit);
+ATF_TC_BODY(text_visit, tc)
+{
+	check_text(text_of(GONS_STAGE_VISIT, EAGAIN, -1, 0, 0, "thread"),
+	    "gons: a visit failed: thread: "
+	    "Resource temporarily unavailable");
+	check_text(text_of(GONS_STAGE_VISIT, EINVAL, -1, GONS_HINT_CHILD,
+		       GONS_PID, "thread"),
+	    "gons: a visit failed: thread: Invalid argument (the kernel makes "
+	    "no threads after a pid namespace was joined, run an action "
+	    "instead: gons_reexec(3))");
+	check_text(
+	    text_of(GONS_STAGE_IDS, EINVAL, -1, GONS_HINT_CHILD, 0, "0:0"),
+	    "gons: cannot become gons_ids \"0:0\": Invalid argument (a thread "
+	    "cannot take them, run an action instead: gons_reexec(3))");
+	check_text(text_of(GONS_STAGE_JOIN, EINVAL, GONS_USER, GONS_HINT_CHILD,
+		       0, "/ns"),
+	    "gons: cannot join gons_user using reference \"/ns\": "
+	    "Invalid argument (a thread cannot join it, run an action "
+	    "instead: gons_reexec(3))");
+	check_text(text_of(GONS_STAGE_JOIN, EINVAL, -1, GONS_HINT_CHILD,
+		       GONS_USER, "42"),
+	    "gons: cannot join gons_target using reference \"42\": "
+	    "Invalid argument (a thread cannot join its user namespace, "
+	    "name the types in gons_order)");
 }
 
 /* One line always, that a terminal and a log file can be given. */
@@ -489,7 +541,7 @@ ATF_TC_BODY(text_hostile, tc)
 
 	for (i = 0; i < n; i++)
 		for (j = 0; j < n; j++)
-			for (hint = -1; hint <= GONS_HINT_INSPECT + 2; hint++) {
+			for (hint = -1; hint <= GONS_HINT_COPY + 2; hint++) {
 				memset(
 				    &error, "\377\nA\0"[i % 4], sizeof(error));
 				error.stage = wild[i];
@@ -520,8 +572,8 @@ ATF_TC_BODY(text_random, tc)
 			state = state * 1103515245u + 12345u;
 			u.bytes[i] = (unsigned char)(state >> 16);
 		}
-		u.error.stage = (int)(round % 6);
-		u.error.hint %= GONS_HINT_INSPECT + 2;
+		u.error.stage = (int)(round % 8);
+		u.error.hint %= GONS_HINT_COPY + 2;
 		check_line(&u.error);
 	}
 }
@@ -539,6 +591,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, text_forms);
 	ATF_TP_ADD_TC(tp, text_hints);
 	ATF_TP_ADD_TC(tp, text_orders);
+	ATF_TP_ADD_TC(tp, text_ids);
+	ATF_TP_ADD_TC(tp, text_visit);
 	ATF_TP_ADD_TC(tp, text_escapes);
 	ATF_TP_ADD_TC(tp, text_long);
 	ATF_TP_ADD_TC(tp, text_truncates);

@@ -6,7 +6,7 @@
 atf_test_case corpus
 corpus_head()
 {
-	atf_set descr "the inputs that fuzzing starts from"
+	atf_set descr "each entry for fuzzing accepts the inputs in its corpus"
 	atf_set timeout 300
 }
 corpus_body()

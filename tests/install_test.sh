@@ -69,8 +69,8 @@ contract()
 		lib/gons/libgons.a 644
 		lib/libgons.a 644
 		lib/libgons.so 644
-		lib/libgons.so.0 -> libgons.so.0.0
-		lib/libgons.so.0.0 755
+		lib/libgons.so.0 -> libgons.so.0.1
+		lib/libgons.so.0.1 755
 		lib/pkgconfig/gons.pc 644
 		END
 		pages gons
@@ -79,19 +79,21 @@ contract()
 			include/gons_json.h 644
 			lib/libgons_json.a 644
 			lib/libgons_json.so -> libgons_json.so.0
-			lib/libgons_json.so.0 -> libgons_json.so.0.0
-			lib/libgons_json.so.0.0 755
+			lib/libgons_json.so.0 -> libgons_json.so.0.1
+			lib/libgons_json.so.0.1 755
 			lib/pkgconfig/gons-json.pc 644
 			END
 			pages gons_json
 		fi
 		for example in "$GONS_TEST_SRC"/examples/*.*; do
 			case $example in
-			*.c | *.cc | *.go | *.sh) ;;
+			*.c | *.cc | *.go | *.py | *.sh) ;;
 			*) continue ;;
 			esac
 			mode=644
-			[ "${example##*.}" != sh ] || mode=755
+			case $example in
+			*.py | *.sh) mode=755 ;;
+			esac
 			echo "share/examples/gons/${example##*/} $mode"
 		done
 	} | LC_ALL=C sort
@@ -100,7 +102,7 @@ contract()
 atf_test_case files
 files_head()
 {
-	atf_set descr "what is installed, with which modes, and uninstalled"
+	atf_set descr "install puts each file where it belongs, and uninstall removes all"
 }
 files_body()
 {
@@ -143,7 +145,7 @@ files_body()
 atf_test_case components
 components_head()
 {
-	atf_set descr "the components add up, and have nothing in common"
+	atf_set descr "each file belongs to exactly one component"
 }
 components_body()
 {
@@ -176,7 +178,7 @@ components_body()
 atf_test_case objects
 objects_head()
 {
-	atf_set descr "install-objects: just these, with header and pages"
+	atf_set descr "install-objects installs the named objects, their pages and a header"
 }
 objects_body()
 {
@@ -211,7 +213,7 @@ objects_body()
 	staged "$PWD/all" install-objects
 	(cd "all$prefix/lib/gons" && ls) >installed
 	(cd "$GONS_TEST_SRC/lib" && for object in autostart covmerge envparse \
-	    order reexec status switch; do
+	    order reexec status switch visit; do
 		[ ! -f $object.c ] || echo $object.o
 	done) >expected
 	atf_check -o file:expected cat installed
@@ -223,7 +225,7 @@ objects_body()
 atf_test_case manual
 manual_head()
 {
-	atf_set descr "each link among the manual's pages leads to one"
+	atf_set descr "each link of the manual leads to a page"
 }
 manual_body()
 {
@@ -241,6 +243,38 @@ manual_body()
 	staged "$PWD/moved" MANDIR=/nowhere/man install-man
 	atf_check diff -r --no-dereference "dest$prefix/share/man" \
 	    moved/nowhere/man
+}
+
+atf_test_case html
+html_head()
+{
+	atf_set descr "the pages of html and its index lead to what is there"
+	atf_set require.progs mandoc
+}
+html_body()
+{
+	build "$PWD/obj" html
+	cd "obj$GONS_TEST_SRC/man/html" || atf_fail "no html"
+	for page in "$GONS_TEST_SRC"/man/*.[1-9]; do
+		page=${page##*/}
+		atf_check -o match:"href=\"$page.html\">$page" cat index.html
+		atf_check -o match:'href="style.css"' cat "$page.html"
+	done
+	# Each task has a link; each link a file, and a place in it.
+	grep -c "	" "$GONS_TEST_SRC/man/tasks" >tasks
+	atf_check -o file:tasks grep -c '<li>' index.html
+	grep -o 'href="[^"]*"' ./*.html | sed 's/^\([^:]*\):href="\(.*\)"$/\1 \2/' |
+	    grep -v ' https://' >links
+	atf_check -o not-empty cat links
+	for file in *; do
+		echo "$file"
+	done >places
+	grep -o 'id="[^"]*"' ./*.html |
+	    sed 's/^\.\/\([^:]*\):id="\(.*\)"$/\1#\2/' >>places
+	awk 'NR == FNR { is[$0] = 1; next }
+	    { sub(/^\.\//, "", $1); to = $2 ~ /^#/ ? $1 $2 : $2 }
+	    !(to in is) { print $1 ": no " to }' places links >missing
+	atf_check -o empty cat missing
 }
 
 atf_test_case pc
@@ -292,6 +326,146 @@ pc_body()
 	    --define-variable=prefix="$PWD/multi/usr" --libs gons
 }
 
+atf_test_case json_missing
+json_missing_head()
+{
+	atf_set descr "installing libgons_json fails where it cannot be built"
+}
+json_missing_body()
+{
+	for json in only yes; do
+		for target in all install install-lib install-dev; do
+			mkdir obj
+			atf_check -s not-exit:0 -o ignore \
+			    -e match:"JSON=$json: .* finds no jansson" \
+			    env -i PATH="$PATH" MAKEOBJDIRPREFIX="$PWD/obj" \
+			    CC="$own_cc" PKG_CONFIG=false JSON=$json \
+			    DESTDIR="$PWD/dest" "${GONS_TEST_MAKE:-bmake}" \
+			    -C "$GONS_TEST_SRC" $target
+			[ ! -e dest ] || atf_fail "something is installed"
+			rm -rf obj
+		done
+	done
+	# Without its library a directory by itself installs nothing either.
+	mkdir obj
+	atf_check -s not-exit:0 -o ignore -e ignore env -i PATH="$PATH" \
+	    MAKEOBJDIRPREFIX="$PWD/obj" CC="$own_cc" JSON=only \
+	    DESTDIR="$PWD/dest" "${GONS_TEST_MAKE:-bmake}" \
+	    -C "$GONS_TEST_SRC/lib" install-lib
+	# What is not known is not taken for something else.
+	atf_check -s not-exit:0 -o ignore -e match:'JSON is auto' env -i \
+	    PATH="$PATH" MAKEOBJDIRPREFIX="$PWD/obj" JSON=maybe \
+	    "${GONS_TEST_MAKE:-bmake}" -C "$GONS_TEST_SRC"
+}
+
+atf_test_case system
+system_head()
+{
+	atf_set descr "programs start after an installation into /usr/local"
+	atf_set require.progs unshare
+}
+system_body()
+{
+	settled
+	PATH=$PATH:/usr/sbin:/sbin ldconfig -p >/dev/null 2>&1 ||
+	    atf_skip "ld.so has no cache"
+	# Where /usr/local is empty, and /etc and the cache of ldconfig(8) are
+	# copies.
+	cat >in_system.sh <<-'END'
+	set -e
+	rm -rf local etc cache
+	mkdir -p local etc cache
+	cp -a /etc/. etc 2>/dev/null || :
+	mount --bind local /usr/local
+	mount --bind etc /etc
+	mount --bind cache /var/cache
+	eval "$1"
+	END
+	in_system='unshare -m sh in_system.sh'
+	[ "$(id -u)" -eq 0 ] || in_system='unshare -rm sh in_system.sh'
+	$in_system true || atf_skip "cannot make a mount namespace"
+	for prog in ${own_cc%% *} ${GONS_TEST_MAKE:-bmake}; do
+		case $(command -v $prog) in
+		/usr/local/*) atf_skip "$prog is in /usr/local itself" ;;
+		esac
+	done
+	grep -q -s -r /usr/local/lib /etc/ld.so.conf /etc/ld.so.conf.d ||
+	    atf_skip "ld.so does not look in /usr/local/lib"
+	cat >version.c <<-'END'
+	#include <stdio.h>
+	#include <gons.h>
+	int main(void) { return puts(gons_version()) == EOF; }
+	END
+	unset LD_LIBRARY_PATH PKG_CONFIG_PATH MAKEFLAGS MAKELEVEL
+	prefix=${GONS_TEST_OBJ%"$GONS_TEST_SRC"}
+	install="env MAKEOBJDIRPREFIX=$prefix ${GONS_TEST_MAKE:-bmake}"
+	install="$install -C $GONS_TEST_SRC CC='$own_cc' JSON=$json"
+	program="$own_cc -o version version.c -I/usr/local/include"
+	program="$program -L/usr/local/lib -lgons"
+
+	# It starts, and nothing is said at the end.
+	atf_check -o save:said $in_system "$install install >log 2>&1
+	    tail -n 1 log
+	    $program; ./version"
+	atf_check -o inline:"$GONS_TEST_VERSION\n" tail -n 1 said
+	atf_check -s exit:1 grep 'is installed, but' log
+
+	# With DESTDIR nothing is done, nor said, to this system.
+	mkdir bin
+	printf '#!/bin/sh\ntouch %s\n' "$PWD/ran" >bin/ldconfig
+	chmod 755 bin/ldconfig
+	atf_check -o save:said -e ignore $in_system "PATH=$PWD/bin:$PATH \
+	    $install install DESTDIR=$PWD/dest"
+	atf_check -s exit:1 grep 'is installed, but' said
+	atf_check test ! -e ran
+
+	# In a directory that is not searched, it is said.
+	for target in install install-lib; do
+		atf_check -o save:said -e ignore $in_system "$install $target \
+		    PREFIX=$PWD/here"
+		atf_check -o match:"^$PWD/here/lib/libgons.so.0 is installed, but .*rpath" \
+		    tail -n 1 said
+		atf_check -o inline:'1\n' grep -c 'is installed, but' said
+	done
+}
+
+atf_test_case abi
+abi_head()
+{
+	atf_set descr "abi accepts what is built and finds each break"
+	atf_set require.progs "abidiff abidw readelf"
+}
+abi_body()
+{
+	settled
+	readelf -h "$GONS_TEST_OBJ/lib/libgons.so.0" | grep -q X86-64 ||
+	    atf_skip "the reference is of x86-64"
+	export CC="$own_cc"
+	abi="sh $GONS_TEST_SRC/mk/abi.sh compare $GONS_TEST_SRC/include"
+	abi="$abi $GONS_TEST_OBJ/lib"
+	atf_check -o match:'^abi: libgons$' $abi "$GONS_TEST_SRC/mk/abi"
+	readelf -S "$GONS_TEST_OBJ/lib/libgons.so.0" | grep -q debug_info ||
+	    atf_skip "the library has no debugging information"
+	# A function is gone; structures had another size or order, with and
+	# without room for new members; a function had one more parameter.
+	while read -r name expression; do
+		rm -rf abi
+		cp -R "$GONS_TEST_SRC/mk/abi" .
+		atf_check -o not-file:abi/$name.abi -o save:changed \
+		    sed -e "$expression" abi/$name.abi
+		mv changed abi/$name.abi
+		atf_check -s not-exit:0 -e ignore -o match:"^abi: $name\$" \
+		    $abi abi
+	done <<-'END'
+	libgons s/gons_version/gons_version_gone/g
+	libgons /class-decl name='gons_error'/s/size-in-bits='[0-9]*'/size-in-bits='64'/
+	libgons /class-decl name='gons_step'/s/size-in-bits='[0-9]*'/size-in-bits='128'/
+	libgons /class-decl name='gons_env'/,/class-decl>/s/name='action'/name='onerror'/
+	libgons /function-decl name='gons_version'/s/$/<parameter type-id='type-id-14'\/>/
+	libgons_json s/gons_json_input/gons_json_gone/g
+	END
+}
+
 atf_test_case early_code
 early_code_head()
 {
@@ -325,7 +499,7 @@ early_code_body()
 atf_test_case hardened
 hardened_head()
 {
-	atf_set descr "hardening and link-time optimisation, as packagers do"
+	atf_set descr "the flags of packagers for hardening and -flto work"
 }
 hardened_body()
 {
@@ -348,7 +522,7 @@ hardened_body()
 		    cat dynamic
 		for how in '' -static; do
 			# By a compiler that is another one, too.
-			links gcc $how -o app "$helpers/h_plain.c" \
+			links gcc $how -o app "$data/h_plain.c" \
 			    $(pkg-config --cflags --libs gons)
 			starts ./app
 		done
@@ -360,7 +534,7 @@ id=0123456789abcdef0123456789abcdef01234567
 atf_test_case flags
 flags_head()
 {
-	atf_set descr "CFLAGS, CPPFLAGS and LDFLAGS of packagers are used"
+	atf_set descr "the build uses the CFLAGS, CPPFLAGS and LDFLAGS of packagers"
 	atf_set require.progs readelf
 }
 flags_body()
@@ -371,7 +545,7 @@ flags_body()
 	build "$PWD/obj" -j2 CC="$own_cc" JSON=no "$@" all
 	flags_used
 	atf_check -o match:"Build ID: $id" \
-	    readelf -n "obj$GONS_TEST_SRC/lib/libgons.so.0.0"
+	    readelf -n "obj$GONS_TEST_SRC/lib/libgons.so.0.1"
 
 	# In the environment; what would be done tells enough.
 	mkdir env
@@ -409,7 +583,7 @@ flags_used()
 atf_test_case gnu_make
 gnu_make_head()
 {
-	atf_set descr "GNU make hands over: elsewhere, with many jobs at once"
+	atf_set descr "GNU make hands over to bmake, with objects elsewhere and many jobs"
 	atf_set require.progs make
 }
 gnu_make_body()
@@ -432,7 +606,7 @@ gnu_make_body()
 atf_test_case no_bmake
 no_bmake_head()
 {
-	atf_set descr "a plain make, and no bmake: says what to do"
+	atf_set descr "make says what to install where there is no bmake"
 	atf_set require.progs make
 }
 no_bmake_body()
@@ -451,9 +625,10 @@ no_bmake_body()
 
 atf_init_test_cases()
 {
-	# shellcheck source=tests/common.sh
-	. "$(atf_get_srcdir)/common.sh"
-	for tc in files components objects manual pc flags early_code \
+	# shellcheck source=tests/support/common.sh
+	. "$(atf_get_srcdir)/support/common.sh"
+	for tc in files components objects manual html pc json_missing system abi flags \
+	    early_code \
 	    hardened gnu_make no_bmake; do
 		atf_add_test_case $tc
 	done

@@ -12,7 +12,7 @@ modes()
 	needs pkg-config
 	needs_target
 	ld=-fuse-ld=$3
-	src=$helpers/h_plain.c
+	src=$data/h_plain.c
 	libs=$(pkg-config --cflags --libs gons)
 	static=$(pkg-config --static --cflags --libs gons)
 	gc='-ffunction-sections -fdata-sections -Wl,--gc-sections'
@@ -43,8 +43,10 @@ modes()
 	mode "$1" $ld -O2 -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
 	    -fcf-protection -Wl,-z,relro,-z,now -Wl,-z,defs "$src" $libs
 	if command -v "$2"; then
-		mode "$2" $ld -x c++ "$src" -x none $libs
-		mode "$2" $ld -static $gc -x c++ "$src" -x none $libs
+		# Not -x c++, for clang warns of the -x none behind it.
+		cp "$src" plain.cc
+		mode "$2" $ld plain.cc $libs
+		mode "$2" $ld -static $gc plain.cc $libs
 	fi
 }
 
@@ -77,7 +79,7 @@ own_compiler_body()
 	set -- $own_cc
 	needs_abi "$@"
 	needs_target
-	src=$helpers/h_plain.c
+	src=$data/h_plain.c
 	libs=$(pkg-config --cflags --libs gons)
 	mode "$@" "$src" $libs
 	mode "$@" -Wl,--as-needed "$src" $libs
@@ -91,7 +93,7 @@ sanitizers()
 {
 	needs_abi "$1"
 	needs_target
-	src=$helpers/h_plain.c
+	src=$data/h_plain.c
 	libs=$(pkg-config --cflags --libs gons)
 	plain=$(pkg-config --cflags gons)
 	for san in address undefined thread address,undefined; do
@@ -101,6 +103,7 @@ sanitizers()
 		for ld in bfd gold lld mold; do
 			command -v ld.$ld || continue
 			echo "$san with $ld"
+			rm -f app
 			atf_check -e ignore "$1" -fuse-ld=$ld -fsanitize=$san \
 			    -g -o app "$src" $libs
 			starts ./app
@@ -147,7 +150,7 @@ preload_body()
 	needs_abi gcc
 	needs_target
 	so=$stage/lib/libgons.so.0
-	links gcc -o plain "$helpers/h_plain.c"
+	links gcc -o plain "$data/h_plain.c"
 	starts env LD_PRELOAD="$so" ./plain
 	# By its name alone, found in the search path.
 	starts env LD_PRELOAD=libgons.so.0 ./plain
@@ -159,9 +162,9 @@ preload_body()
 		atf_check -o file:got sed 's/.* //' want
 	fi
 	# For those that have it already: nothing happens twice.
-	links gcc -o app "$helpers/h_plain.c" $(pkg-config --libs gons)
+	links gcc -o app "$data/h_plain.c" $(pkg-config --libs gons)
 	starts env LD_PRELOAD="$so" ./app
-	links gcc -o app "$helpers/h_plain.c" "$stage/lib/libgons.a"
+	links gcc -o app "$data/h_plain.c" "$stage/lib/libgons.a"
 	starts env LD_PRELOAD="$so" ./app
 }
 
@@ -174,17 +177,17 @@ through_library_body()
 {
 	needs_abi gcc
 	needs_target
-	links gcc -shared -fPIC -Wl,-z,defs -o libuser.so "$helpers/h_user.c" \
+	links gcc -shared -fPIC -Wl,-z,defs -o libuser.so "$data/h_user.c" \
 	    $(pkg-config --cflags --libs gons)
-	links gcc -o app "$helpers/h_plain.c" -Wl,--no-as-needed -L. -luser
+	links gcc -o app "$data/h_plain.c" -Wl,--no-as-needed -L. -luser
 	starts env LD_LIBRARY_PATH=".:$stage/lib" ./app
 
 	# The consumer's archive, static and shared.
-	links gcc -c $(pkg-config --cflags gons) "$helpers/h_user.c"
+	links gcc -c $(pkg-config --cflags gons) "$data/h_user.c"
 	atf_check ar rc libuser.a h_user.o
 	rm libuser.so
 	for how in '' -static; do
-		mode gcc $how "$helpers/h_plain.c" -L. -luser \
+		mode gcc $how "$data/h_plain.c" -L. -luser \
 		    $(pkg-config --libs gons)
 	done
 }
@@ -218,7 +221,7 @@ sysroot_body()
 			for how in '' -static; do
 				echo "$cc $ld $how"
 				links $cc -fuse-ld=$ld --sysroot="$root" $how \
-				    -o app "$helpers/h_plain.c" \
+				    -o app "$data/h_plain.c" \
 				    $(pkg-config --cflags --libs gons)
 				starts ./app
 			done
@@ -236,7 +239,7 @@ cmake_body()
 {
 	needs_abi gcc
 	needs_target
-	cp "$helpers/h_plain.c" "$helpers/h_user.c" .
+	cp "$data/h_plain.c" "$data/h_user.c" .
 	cat >CMakeLists.txt <<-'END'
 	cmake_minimum_required(VERSION 3.13)
 	project(consumer C)
@@ -289,7 +292,7 @@ meson_body()
 {
 	needs_abi gcc
 	needs_target
-	cp "$helpers/h_plain.c" "$helpers/h_user.c" .
+	cp "$data/h_plain.c" "$data/h_user.c" .
 	cat >meson.build <<-'END'
 	project('consumer', 'c')
 	gons = dependency('gons')
@@ -318,7 +321,7 @@ libtool_body()
 {
 	needs_abi gcc
 	needs_target
-	cp "$helpers/h_plain.c" "$helpers/h_user.c" .
+	cp "$data/h_plain.c" "$data/h_user.c" .
 	cat >configure.ac <<-'END'
 	AC_INIT([consumer], [1])
 	AC_PROG_CC
@@ -402,6 +405,28 @@ cgo_body()
 	chmod -R u+w cache go 2>/dev/null || true
 }
 
+atf_test_case python
+python_head()
+{
+	atf_set descr "the example in Python: an interpreter as host program"
+	atf_set require.progs python3
+}
+python_body()
+{
+	needs_target user,net
+	staged
+	host="$stage/share/examples/gons/host.py"
+	export LD_LIBRARY_PATH="$stage/lib"
+	python3 -c 'import ctypes; ctypes.CDLL("libgons.so.0")' 2>why ||
+	    atf_skip "python3 is for another machine: $(tail -n 1 why)"
+	# Two containers, each of which has nothing but its own lo.
+	atf_check "$target" user,net "$target" user,net sh -c '
+		got=$(python3 "$0" $TARGET $TARGET) || exit
+		test "$got" = "$TARGET lo
+$TARGET lo"' "$host"
+	atf_check -s exit:1 -e match:'^host.py: PID 0: ' python3 "$host" 0
+}
+
 # As of 1.20 there is go -C.
 go_build()
 {
@@ -424,11 +449,11 @@ foreign()
 	libs=$(pkg-config --cflags --libs gons)
 	for how in '' -static -Wl,--as-needed \
 	    '-static -ffunction-sections -Wl,--gc-sections'; do
-		mode "$@" $how "$helpers/h_plain.c" $libs
+		mode "$@" $how "$data/h_plain.c" $libs
 	done
-	links "$@" -o plain "$helpers/h_plain.c"
+	links "$@" -o plain "$data/h_plain.c"
 	starts env LD_PRELOAD="$PWD/foreign/lib/libgons.so.0" ./plain
-	links "$@" -D_GNU_SOURCE -o report "$helpers/h_report.c" $libs
+	links "$@" -D_GNU_SOURCE -o report "$data/h_report.c" $libs
 	atf_check -o match:'^status -$' -o match:'^joined mnt net user uts$' \
 	    -o match:'^variables 0$' "$target" -e $types ./report
 	atf_check -o match:'^status gons: .*gons_net.*No such file' \
@@ -447,20 +472,20 @@ musl_body()
 
 	# Threads before main, where that can be won.
 	libs=$(pkg-config --cflags --libs gons)
-	thread=$helpers/h_thread.c
+	thread=$data/h_thread.c
 	set -- musl-gcc -D_GNU_SOURCE -Wl,--no-as-needed
-	links "$@" -static -o app "$thread" "$helpers/h_threaded.c" $libs
+	links "$@" -static -o app "$thread" "$data/h_threaded.c" $libs
 	raced ./app
 	links "$@" -shared -fPIC -o libthread.so "$thread"
 	export LD_LIBRARY_PATH=".:$PWD/foreign/lib"
 	# Where it cannot, no thread is joined alone.
-	links "$@" -o report "$helpers/h_report.c" $(pkg-config --cflags gons) \
+	links "$@" -o report "$data/h_report.c" $(pkg-config --cflags gons) \
 	    -Wl,-Bstatic $libs -Wl,-Bdynamic -L. -lthread
 	too_late ./report
 	# Those that are named first are initialised first.
-	links "$@" -o app "$helpers/h_threaded.c" $libs -L. -lthread
+	links "$@" -o app "$data/h_threaded.c" $libs -L. -lthread
 	raced ./app
-	links "$@" -o app "$helpers/h_threaded.c" -L. -lthread
+	links "$@" -o app "$data/h_threaded.c" -L. -lthread
 	raced env LD_PRELOAD="$PWD/foreign/lib/libgons.so.0" ./app
 }
 
@@ -518,11 +543,12 @@ objects_body()
 	alone order envparse
 	alone switch order envparse
 	alone status switch order envparse
+	alone visit switch order envparse
 	alone covmerge
 	alone reexec status switch order envparse covmerge
 
 	# Code that runs before main comes with status.o alone.
-	for object in envparse order switch covmerge reexec; do
+	for object in envparse order switch visit covmerge reexec; do
 		[ -f "$GONS_TEST_OBJ/lib/$object.o" ] || continue
 		atf_check -o not-match:'(init_array|ctors|\.init)' \
 		    readelf -SW "$GONS_TEST_OBJ/lib/$object.o"
@@ -535,7 +561,7 @@ objects_body()
 
 	# They are position independent: for shared objects of others.
 	objs=
-	for object in envparse order switch covmerge; do
+	for object in envparse order switch visit covmerge; do
 		[ ! -f "$GONS_TEST_OBJ/lib/$object.o" ] ||
 		    objs="$objs $GONS_TEST_OBJ/lib/$object.o"
 	done
@@ -589,6 +615,70 @@ strictly()
 	    $cflags -c -o alone.o
 }
 
+# warns COMPILER...: not about the first of these functions, and about each of
+# the others.
+warns()
+{
+	echo "$*"
+	tried=$((tried + 1))
+	set -- "$@" -Wall -Wextra -Werror -O2 $(pkg-config --cflags gons) -c \
+	    -o called.o
+	printf '#include <gons.h>\nint f(struct gons_env *e, char *buf)\n{\n' \
+	    >first.c
+	while read -r line; do
+		{ cat first.c; echo "$line"; echo '}'; } >called.c
+		cp called.c called.cc
+		case $line in
+		*/*) atf_check "$@" ;;
+		*)  atf_check -s not-exit:0 -e match:error "$@" ;;
+		esac
+	done <<-'END'
+	(void)buf; return gons_switch(e, NULL, NULL); /* right */
+	(void)e; return gons_error_format(gons_status_error(), buf, 9); /* */
+	(void)buf; gons_switch(e, NULL, NULL); return 0;
+	(void)e; (void)buf; gons_reexec_new("x"); return 0;
+	(void)e; (void)buf; return gons_switch(NULL, NULL, NULL);
+	(void)e; (void)buf; return gons_envparse(NULL, NULL);
+	(void)e; return gons_error_format(NULL, buf, 1);
+	(void)e; (void)buf; return gons_reexec_start(NULL);
+	(void)e; (void)buf; return gons_reexec_param(NULL, "", 1);
+	END
+}
+
+atf_test_case attributes
+attributes_head()
+{
+	atf_set descr "compilers warn of NULL and of results that are ignored"
+}
+attributes_body()
+{
+	tried=0
+	for cc in gcc clang; do
+		command -v $cc || continue
+		warns $cc -std=c99 -pedantic called.c
+	done
+	for cxx in g++ clang++; do
+		command -v $cxx || continue
+		warns $cxx -std=c++98 -pedantic -Wno-long-long called.cc
+	done
+	[ $tried -gt 0 ] || atf_skip "there is neither gcc nor clang"
+	# How many bytes there are is known to gcc 10 and later.
+	command -v gcc && [ "$(gcc -dumpversion | sed 's/[.].*//')" -ge 10 ] ||
+	    return 0
+	cat >called.c <<-'END'
+	#include <gons.h>
+	int
+	main(void)
+	{
+		char buf[8];
+
+		return gons_error_format(gons_status_error(), buf, 16);
+	}
+	END
+	atf_check -s not-exit:0 -e match:error gcc -Wall -Wextra -Werror -O2 \
+	    $(pkg-config --cflags gons) -c -o called.o called.c
+}
+
 # declared HEADER: the functions that it declares, sorted.
 declared()
 {
@@ -616,7 +706,7 @@ written()
 atf_test_case symbols
 symbols_head()
 {
-	atf_set descr "what is exported is what gons.h declares, and no more"
+	atf_set descr "the library exports the functions of gons.h, and no more"
 	atf_set require.progs "nm readelf gcc"
 }
 symbols_body()
@@ -711,16 +801,16 @@ shared_object_body()
 
 atf_init_test_cases()
 {
-	# shellcheck source=tests/common.sh
-	. "$(atf_get_srcdir)/common.sh"
+	# shellcheck source=tests/support/common.sh
+	. "$(atf_get_srcdir)/support/common.sh"
 	for cc in gcc clang; do
 		for ld in bfd gold lld mold; do
 			atf_add_test_case ${cc}_$ld
 		done
 	done
 	for tc in own_compiler sanitizers_gcc sanitizers_clang preload \
-	    through_library sysroot cmake meson libtool cxx_example cgo musl m32 objects \
-	    header symbols early_code shared_object; do
+	    through_library sysroot cmake meson libtool cxx_example cgo python musl m32 objects \
+	    header attributes symbols early_code shared_object; do
 		atf_add_test_case $tc
 	done
 }

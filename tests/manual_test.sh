@@ -14,6 +14,7 @@
 : "${GONS_TEST_SRC:?}"
 stage=$GONS_TEST_STAGE
 man3=$stage/share/man/man3
+man7=$stage/share/man/man7
 
 # extract PAGE: the programs to NAME.c, their commands and outputs to
 # NAME.N.run and NAME.N.out; the list of programs to "programs".
@@ -53,7 +54,7 @@ extract()
 target_start()
 {
 	command -v hostname >/dev/null || atf_skip "there is no hostname(1)"
-	unshare -U -r -n -u true 2>why ||
+	unshare -U -r -n -u hostname elsewhere 2>why ||
 	    atf_skip "cannot make namespaces: $(cat why)"
 	mkfifo pid hold
 	# shellcheck disable=SC2016
@@ -104,11 +105,11 @@ staged()
 	export PKG_CONFIG_PATH LD_LIBRARY_PATH
 }
 
-# page NAME: its programs are compiled, and do what it says.
+# page FILE: its programs are compiled, and do what it says.
 page()
 {
 	staged
-	extract "$man3/$1"
+	extract "$1"
 	[ -s programs ] || atf_fail "$1 has no programs"
 	if grep -q gons_reexec_new ./*.c &&
 	    ! grep -q gons_reexec_new "$stage/lib/libgons.so.0"; then
@@ -117,6 +118,13 @@ page()
 	target_start
 	export dir="$PWD"
 	while read -r program words; do
+		case $words in
+		*libmnl*)
+			pkg-config --exists libmnl || {
+				echo "$1, $program: not compiled without libmnl"
+				continue
+			} ;;
+		esac
 		# shellcheck disable=SC2086
 		compile "$program" $words
 		if joins_forked "$program"; then
@@ -130,27 +138,39 @@ page()
 	done <programs
 }
 
-pages="libgons gons_envparse gons_order gons_switch gons_status gons_reexec
-    gons_reexec_set gons_json"
+pages="libgons gons_envparse gons_order gons_switch gons_status gons_visit
+    gons_socket gons_reexec
+    gons_reexec_set gons_multi gons_json"
 for p in $pages; do
 	atf_test_case "$p"
 	eval "${p}_head()
 	{
-		atf_set descr 'The programs in $p(3)'
+		atf_set descr 'The programs in $p(3) compile and do what they say'
 		atf_set require.progs pkg-config unshare
 	}
 	${p}_body()
 	{
 		[ $p != gons_json ] || [ \"\${GONS_TEST_JSON-}\" = yes ] ||
 		    atf_skip 'libgons_json is not built'
-		page $p.3
+		page $man3/$p.3
 	}"
 done
+
+atf_test_case gons_cookbook
+gons_cookbook_head()
+{
+	atf_set descr 'The programs in gons_cookbook(7)'
+	atf_set require.progs pkg-config unshare
+}
+gons_cookbook_body()
+{
+	page "$man7/gons_cookbook.7"
+}
 
 atf_test_case functions
 functions_head()
 {
-	atf_set descr "Each function has a page, which declares it"
+	atf_set descr "A page declares each function"
 }
 functions_body()
 {
@@ -169,13 +189,13 @@ functions_body()
 atf_test_case messages
 messages_head()
 {
-	atf_set descr "Each message that the library can make is explained"
+	atf_set descr "The manual explains each message of the library"
 	atf_set require.progs mandoc
 }
 messages_body()
 {
 	# The hints, and the fixed parts of the other texts.
-	sed -n '/^order_text/,/^what_text/p' "$GONS_TEST_SRC/lib/envparse.c" |
+	sed -n '/^name_text/,$p' "$GONS_TEST_SRC/lib/envparse.c" |
 	    tr -d '\n' | sed 's/"[[:space:]]*"//g; s/\\"/\
 QUOTE/g' | tr -d '\n' | grep -o '"[^"]*"' | tr -d '"' |
 	    sed 's/QUOTE/"/g; s/^ *//; s/ *$//' | awk 'length >= 12' >texts
@@ -200,7 +220,8 @@ examples_body()
 	for p in "$man3"/gons_*.3; do
 		[ -h "$p" ] || extract "$p"
 	done
-	for f in answer netif visit atf; do
+	for f in answer cat-in daemon netif rootless sockets top-in visit \
+	    atf; do
 		[ -f $f.c ] || [ "${GONS_TEST_JSON-}" = yes ] || continue
 		sed '1,/^ \*\/$/d' "$GONS_TEST_SRC/examples/$f.c" | sed 1d >want
 		atf_check -o file:want cat $f.c
@@ -255,6 +276,7 @@ atf_init_test_cases()
 	for p in $pages; do
 		atf_add_test_case "$p"
 	done
+	atf_add_test_case gons_cookbook
 	atf_add_test_case functions
 	atf_add_test_case messages
 	atf_add_test_case examples

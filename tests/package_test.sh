@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # What becomes of the sources on their way to a distribution: the tarball, the
-# flags and directories of packagers, and packages by the README's recipe.
+# flags and directories of packagers, and the packages of packaging/.
 
 # ordinary: skips if what is tested is no build that would be packaged.
 ordinary()
@@ -28,13 +28,20 @@ tarball()
 atf_test_case version
 version_head()
 {
-	atf_set descr "the newest release in the ChangeLog is this one"
+	atf_set descr "ChangeLog and packages name this release"
 }
 version_body()
 {
 	sed -n 's/^	\* Version //p' "$GONS_TEST_SRC/ChangeLog" |
 	    head -n 1 >newest
 	atf_check -o inline:"$GONS_TEST_VERSION\n" cat newest
+	cd "$GONS_TEST_SRC/packaging" || atf_fail "there is no packaging"
+	atf_check -o inline:"libgons ($GONS_TEST_VERSION-1)\n" \
+	    sed -n '1s/).*/)/p' debian/changelog
+	atf_check -o inline:"pkgver=$GONS_TEST_VERSION\n" \
+	    grep pkgver= APKBUILD
+	atf_check -o match:"^Version: *$GONS_TEST_VERSION\$" \
+	    grep Version: libgons.spec
 }
 
 atf_test_case tarball
@@ -64,7 +71,7 @@ tarball_body()
 atf_test_case directories
 directories_head()
 {
-	atf_set descr "a relative DESTDIR, and names that must be absolute"
+	atf_set descr "a relative DESTDIR works, other relative names are refused"
 }
 directories_body()
 {
@@ -74,7 +81,7 @@ directories_body()
 	gzip -dc "$tarball" | tar -xf -
 	make_in "${tarball%.tar.gz}" CC="$own_cc" DESTDIR=a/b PREFIX=/usr \
 	    install-lib
-	[ -f "${tarball%.tar.gz}/a/b/usr/lib/libgons.so.0.0" ] ||
+	[ -f "${tarball%.tar.gz}/a/b/usr/lib/libgons.so.0.1" ] ||
 	    atf_fail "not below the sources"
 	for v in PREFIX LIBDIR MANDIR; do
 		! (build "$PWD/obj" $v=usr all) >out || atf_fail "$v=usr"
@@ -107,7 +114,7 @@ staging_body()
 atf_test_case buildflags
 buildflags_head()
 {
-	atf_set descr "a distribution's own flags, and -pie for programs"
+	atf_set descr "the flags of distributions work, also -pie for programs"
 }
 buildflags_body()
 {
@@ -125,17 +132,18 @@ buildflags_body()
 	    CPPFLAGS="$CPPFLAGS" LDFLAGS="$LDFLAGS" all
 }
 
-# recipe NAME: the text between the marks in the README.
-recipe()
+# unpacked: the sources of a package, below this directory, in ./source.
+unpacked()
 {
-	sed -n "/<!-- $1 -->/,/<!-- end -->/p" README.md |
-	    grep -v -e '^```' -e '^<!--'
+	tarball
+	mkdir source
+	gzip -dc "$tarball" | tar -xf - -C source --strip-components=1
 }
 
 atf_test_case debian
 debian_head()
 {
-	atf_set descr "the packages of the README's recipe, and lintian"
+	atf_set descr "packaging/debian makes packages that please lintian"
 	atf_set require.progs "dh dpkg-buildpackage lintian fakeroot"
 }
 debian_body()
@@ -143,22 +151,18 @@ debian_body()
 	ordinary
 	needs_abi gcc
 	[ "${GONS_TEST_JSON:-no}" = yes ] || atf_skip "there is no jansson"
-	tarball
+	unpacked
 	version=$GONS_TEST_VERSION
 	cp "$tarball" "libgons_$version.orig.tar.gz"
-	gzip -dc "$tarball" | tar -xf -
-	cd "libgons-$version" || atf_fail "another name in the tarball"
-	recipe debian >../recipe
-	# "==> file" begins a file of the directory debian.
-	mkdir -p debian/source
-	awk '/^==> / { file = "debian/" $2; next }
-	    file != "" { print >file }' ../recipe
-	chmod 755 debian/rules
-	cp LICENSE debian/copyright
-	# The tests of the package are what is running already.
-	atf_check -o ignore -e ignore env -i PATH="$PATH" HOME="$PWD/.." \
-	    DEB_BUILD_OPTIONS=nocheck dpkg-buildpackage -us -uc -d
+	cp -R source/packaging/debian source/debian
+	cd source || atf_fail "nothing is unpacked"
+	# The tests of the package are what is running already.  A symbol that
+	# is in no node of debian/*.symbols ends the build.
+	atf_check -o ignore -e save:../err env -i PATH="$PATH" HOME="$PWD/.." \
+	    DEB_BUILD_OPTIONS=nocheck DPKG_GENSYMBOLS_CHECK_LEVEL=4 \
+	    dpkg-buildpackage -us -uc -d
 	cd ..
+	atf_check -s exit:1 grep -i warning err
 	atf_check -e ignore lintian --tag-display-limit 0 --allow-root \
 	    --fail-on error,warning libgons_*.changes
 	for deb in libgons0 libgons-dev libgons-json0 libgons-json-dev; do
@@ -174,40 +178,177 @@ debian_body()
 		atf_check -o ignore grep -e "usr/$f" files
 	done
 	atf_check -s exit:1 grep -e json files
+	# Private symbols are between libraries of one build.
+	atf_check -o match:"libgons0 \(= $version-1\)" \
+	    dpkg-deb -f libgons-json0_*.deb Depends
+	# The distribution's flags are used.
+	atf_check -o match:BIND_NOW readelf -d libgons0/usr/lib/*/libgons.so.0
+	atf_check -o ignore dpkg-deb -x libgons0-dbgsym_*.deb debug
+}
+
+atf_test_case smoke
+smoke_head()
+{
+	atf_set descr "the smoke test of Debian's packages passes, and can fail"
+}
+smoke_body()
+{
+	ordinary
+	needs_abi gcc
+	[ "${GONS_TEST_JSON:-no}" = yes ] || atf_skip "there is no jansson"
+	needs_target user,net
+	smoke=$GONS_TEST_SRC/packaging/debian/tests/smoke
+	sed "s|/usr/share/examples|$stage/share/examples|" "$smoke" >smoke
+	mkdir tmp
+	atf_check -o match:'^net net:' -o match:'^The answer is 42' \
+	    env AUTOPKGTEST_TMP="$PWD/tmp" sh ./smoke
+	# It sees a library that joins nothing.
+	printf '#!/bin/sh\n' >pkg-config
+	chmod 755 pkg-config
+	rm -rf tmp
+	mkdir tmp
+	atf_check -s not-exit:0 -o ignore -e ignore \
+	    env PATH="$PWD:$PATH" AUTOPKGTEST_TMP="$PWD/tmp" sh ./smoke
+}
+
+atf_test_case cross
+cross_head()
+{
+	atf_set descr "Debian's rules build for the machine that they are told"
+	atf_set require.progs "dh dpkg-architecture aarch64-linux-gnu-gcc"
+}
+cross_body()
+{
+	ordinary
+	unpacked
+	cp -R source/packaging/debian source/debian
+	cd source || atf_fail "nothing is unpacked"
+	# jansson of that machine need not be here.
+	atf_check -o ignore -e ignore env -i PATH="$PATH" HOME="$PWD/.." \
+	    JSON=no dpkg-architecture -aarm64 -f -c debian/rules \
+	    override_dh_auto_build
+	for f in libgons.so.0 autostart.o reexec.o; do
+		atf_check -o match:'Machine: *AArch64' readelf -h lib/$f
+	done
 }
 
 atf_test_case fedora
 fedora_head()
 {
-	atf_set descr "Fedora's lists name each installed file once"
+	atf_set descr "libgons.spec names each installed file once"
+	atf_set require.progs "rpmbuild"
 }
 fedora_body()
 {
 	ordinary
-	build "$PWD/obj" CC="$own_cc" PREFIX=/usr LIBDIR=/usr/lib64 \
-	    DESTDIR="$PWD/root" install
-	files root >want
-	# %license is a file of the sources.
-	sed -n '/^%files/,/^```$/{/^%{_/p;}' "$GONS_TEST_SRC/README.md" |
-	    sed 's|%{_libdir}|./usr/lib64|
-	    s|%{_includedir}|./usr/include|
-	    s|%{_mandir}|./usr/share/man|
-	    s|%{_datadir}|./usr/share|' >patterns
-	[ -s patterns ] || atf_fail "README.md has no lists for Fedora"
-	cd root || atf_fail "nothing is installed"
-	while read -r pattern; do
-		# shellcheck disable=SC2086
-		find $pattern ! -type d || atf_fail "$pattern matches nothing"
-	done <../patterns | LC_ALL=C sort >../got
-	cd ..
-	atf_check -o file:want cat got
+	needs_abi gcc
+	[ "${GONS_TEST_JSON:-no}" = yes ] || atf_skip "there is no jansson"
+	unpacked
+	mkdir -p rpm/SOURCES
+	mv "$tarball" rpm/SOURCES
+	# Fedora's own macros need not be here; what is in no list of files, or
+	# in two, is complained about.
+	atf_check -o save:out -e save:err rpmbuild -bb --nodeps --nocheck \
+	    -D "_topdir $PWD/rpm" -D '_libdir /usr/lib64' \
+	    -D 'set_build_flags :' -D 'debug_package %nil' \
+	    source/packaging/libgons.spec
+	cat out err >log
+	atf_check -s exit:1 grep -i -e 'File listed twice' \
+	    -e '(but unpackaged)' -e '^error' log
+	for package in '' -devel -json -json-devel; do
+		rpm -qlp rpm/RPMS/*/libgons$package-[0-9]*.rpm \
+		    >files$package 2>err || atf_fail "no libgons$package"
+	done
+	atf_check -o match:'/libgons\.so\.0$' cat files
+	atf_check -s exit:1 grep -e 'libgons\.' -e '\.so$' \
+	    files-json
+	atf_check -o match:'/libgons\.so$' -o match:'/gons/autostart\.o$' \
+	    -o match:'/gons_status\.3' -o match:'/man7/' -o match:'/show\.c$' \
+	    cat files-devel
+	cat files files-devel >core
+	atf_check -s exit:1 grep -i json core
+	atf_check -o match:'/gons_json\.3' cat files-json-devel
+}
+
+atf_test_case alpine
+alpine_head()
+{
+	atf_set descr "APKBUILD divides what is installed as it should be"
+}
+alpine_body()
+{
+	ordinary
+	[ "${GONS_TEST_JSON:-no}" = yes ] || atf_skip "there is no jansson"
+	build "$PWD/obj" CC="$own_cc" all
+	# What abuild(1) offers, as far as it is used; of shared libraries'
+	# names it moves only those that are links.
+	cat >abuild <<-'END'
+	bmake() {
+		env -i PATH="$PATH" PREFIX="$PREFIX" \
+		    MAKEOBJDIRPREFIX="$objdir" CC="$own_cc" "$make" \
+		    -C "$GONS_TEST_SRC" "$@" >>"$objdir/make.log" 2>&1
+	}
+	amove() {
+		for pattern; do
+			for f in $pattern; do
+				[ -e "$f" ] || [ -L "$f" ] || return 1
+				mkdir -p "$subpkgdir/$(dirname "$f")"
+				mv "$f" "$subpkgdir/$f" || return 1
+			done
+		done
+	}
+	default_dev() {
+		for f in usr/include usr/lib/pkgconfig \
+		    $(find usr -name '*.[acho]'); do
+			[ ! -e "$f" ] || amove "$f"
+		done
+		for f in usr/lib/*.so; do
+			[ ! -L "$f" ] || amove "$f"
+		done
+	}
+	doc() {
+		amove usr/share/man
+	}
+	END
+	cat >package <<-'END'
+	set -eu
+	. ./abuild
+	. "$GONS_TEST_SRC/packaging/APKBUILD"
+	package
+	cd "$pkgdir"
+	for sub in $subpackages; do
+		name=${sub%%:*}
+		case $sub in
+		*:*)	function=${sub#*:} ;;
+		*)	function=${name##*-} ;;
+		esac
+		subpkgdir=$pkgdir/../$name
+		$function
+	done
+	END
+	make=${GONS_TEST_MAKE:-bmake} own_cc=$own_cc objdir=$PWD/obj \
+	    pkgdir=$PWD/libgons sh ./package || {
+		cat obj/make.log
+		atf_fail "no packages"
+	}
+	files libgons >files
+	atf_check -s exit:1 grep -v '/usr/lib/libgons\.so\.0' files
+	files libgons-json >files
+	atf_check -s exit:1 grep -v '/usr/lib/libgons_json\.so\.0' files
+	files libgons-dev >files
+	for f in lib/libgons.so lib/libgons.a lib/libgons_json.so include/gons.h \
+	    lib/gons/autostart.o lib/pkgconfig/gons.pc \
+	    share/examples/gons/show.c; do
+		atf_check -o ignore grep -x "./usr/$f" files
+	done
 }
 
 atf_init_test_cases()
 {
-	# shellcheck source=tests/common.sh
-	. "$(atf_get_srcdir)/common.sh"
-	for tc in version tarball directories staging buildflags debian fedora; do
+	# shellcheck source=tests/support/common.sh
+	. "$(atf_get_srcdir)/support/common.sh"
+	for tc in version tarball directories staging buildflags debian smoke \
+	    cross fedora alpine; do
 		atf_add_test_case $tc
 	done
 }

@@ -12,14 +12,14 @@ sanitize=
 app()
 {
 	needs pkg-config
-	links ${own_cc} $sanitize -D_GNU_SOURCE -o app "$helpers/h_reexec.c" "$@"
+	links ${own_cc} $sanitize -D_GNU_SOURCE -o app "$data/h_reexec.c" "$@"
 }
 
 # statically ARGUMENT...: the same, or skips if there is no such libc
 statically()
 {
 	needs pkg-config
-	${own_cc} $sanitize -D_GNU_SOURCE -o app "$helpers/h_reexec.c" "$@" \
+	${own_cc} $sanitize -D_GNU_SOURCE -o app "$data/h_reexec.c" "$@" \
 	    $(pkg-config --cflags --static --libs gons) 2>why ||
 		atf_skip "no static program: $(head -n 1 why)"
 }
@@ -157,7 +157,7 @@ leaks_body()
 	esac
 	needs pkg-config
 	if ${own_cc} -fsanitize=$san -g -D_GNU_SOURCE -o app \
-	    "$helpers/h_reexec.c" $(pkg-config --cflags --libs gons) 2>why; then
+	    "$data/h_reexec.c" $(pkg-config --cflags --libs gons) 2>why; then
 		atf_check -o inline:'ok\n' env ASAN_OPTIONS=detect_leaks=1 \
 		    ./app all 3
 	else
@@ -185,11 +185,84 @@ valgrind_body()
 	atf_check -s exit:1 grep -e '^==' said
 }
 
+atf_test_case loader
+loader_head()
+{
+	atf_set descr "started through the dynamic linker, it says so"
+}
+loader_body()
+{
+	needs readelf
+	links ${own_cc} $sanitize -D_GNU_SOURCE -o app "$data/h_where.c" \
+	    -pthread $(pkg-config --cflags --libs gons)
+	linker=$(readelf -l app | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+	[ -n "$linker" ] || atf_skip "the program is static"
+	atf_check -o match:'^0 gons: .*the dynamic linker was started with' \
+	    "$linker" ./app
+}
+
+# Start-up joins a mount namespace in which nothing of the host's is executed.
+atf_test_case elsewhere
+elsewhere_head()
+{
+	atf_set descr "in a container's root the host's program runs"
+	atf_set require.user root
+}
+elsewhere_body()
+{
+	needs unshare
+	links ${own_cc} $sanitize -D_GNU_SOURCE -o app "$data/h_where.c" \
+	    -pthread $(pkg-config --cflags --libs gons)
+	cat >container <<-'END'
+		set -e
+		mount --make-rprivate /
+		interpreter=$(readelf -l "$1" |
+		    sed -n 's/.*interpreter: \(.*\)]/\1/p')
+		interpreter=$(readlink -f "$interpreter")
+		mount -t tmpfs none /proc
+		mkdir -p /proc/self
+		mkfifo /proc/self/exe
+		# The last that is executed here.
+		mount --bind hostile "$interpreter"
+		echo ready
+		read -r _ || :
+	END
+	cat >hostile.c <<-END
+		#include <fcntl.h>
+		int
+		main(void)
+		{
+			return creat("$PWD/mark", 0666) == -1;
+		}
+	END
+	${own_cc} -static -o hostile hostile.c ||
+		atf_skip "no static programs can be made"
+	mkfifo life said
+	unshare -m sh container "$PWD/app" <life >said &
+	exec 3>life
+	read -r line <said
+	[ "$line" = ready ] || atf_skip "no such container can be made"
+	ns=/proc/$!/ns/mnt
+	atf_check -o inline:'fresh\nprepared\n' timeout 60 \
+	    env "gons_mnt=$ns" ./app
+	atf_check -o match:'^1 .*another root$' timeout 60 \
+	    env "gons_mnt=$ns" ./app killed
+	atf_check -o inline:'Operation not permitted\nfresh\nprepared\n' timeout 60 \
+	    env "gons_mnt=$ns" ./app setargs
+	# No process is forked off beside a thread.
+	why='.*there were several threads in gons_reexec_check()'
+	atf_check -o match:"^1 gons: $why" -o not-match:fresh timeout 60 \
+	    env "gons_mnt=$ns" ./app threads
+	[ ! -e mark ] || atf_fail "the container's program ran"
+	exec 3>&-
+	wait
+}
+
 atf_init_test_cases()
 {
-	. "$(atf_get_srcdir)/common.sh"
+	. "$(atf_get_srcdir)/support/common.sh"
 	for tc in shared static replaced variables by_hand runaction copies \
-	    leaks valgrind; do
+	    loader elsewhere leaks valgrind; do
 		atf_add_test_case $tc
 	done
 }

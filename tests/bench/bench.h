@@ -11,9 +11,13 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <sys/wait.h>
+
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ROUNDS_MAX 1000
 #define ROUNDS_MIN 2
@@ -60,6 +64,34 @@ bench_rest(long us)
 	struct timespec t = { 0, us * 1000 };
 
 	(void)nanosleep(&t, NULL);
+}
+
+/* posix_spawn(3) of the same program, whose main() ends if told "nothing". */
+static inline int
+bench_spawn(void *arg)
+{
+	char name[] = "bench", what[] = "nothing";
+	char *argv[] = { name, what, NULL };
+	pid_t pid;
+	int status;
+
+	(void)arg;
+	if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ) != 0)
+		return -1;
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
+}
+
+static inline int
+bench_fork(void *arg)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)arg;
+	if (pid == 0)
+		_exit(0);
+	return pid != -1 && waitpid(pid, &status, 0) == pid && status == 0 ? 0
+									   : -1;
 }
 
 /* The time of one run. */

@@ -13,7 +13,6 @@
 
 #include <err.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,39 +26,10 @@
 #define REST 3000 /* us, in which a spare child is forked */
 #define FILL 80000 /* us, in which ROW of them are */
 
-extern char **environ;
-
 static int
 nothing(void)
 {
 	return 0;
-}
-
-static int
-spawn(void *arg)
-{
-	char name[] = "bench", what[] = "nothing";
-	char *argv[] = { name, what, NULL };
-	pid_t pid;
-	int status;
-
-	(void)arg;
-	if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ) != 0)
-		return -1;
-	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
-}
-
-static int
-fork_wait(void *arg)
-{
-	pid_t pid = fork();
-	int status;
-
-	(void)arg;
-	if (pid == 0)
-		_exit(0);
-	return pid != -1 && waitpid(pid, &status, 0) == pid && status == 0 ? 0
-									   : -1;
 }
 
 static int
@@ -84,13 +54,14 @@ compare_times(const char *title, const char *when, int n, int times,
     struct contender *with, long rest)
 {
 	struct contender c[4] = {
-		{ .name = "posix_spawn of the same program", .once = spawn },
+		{ .name = "posix_spawn of the same program",
+		    .once = bench_spawn },
 		{ .name = "gons_reexec_run",
 		    .once = run,
 		    .arg = &fresh,
 		    .goal = 1.10 },
 		*with,
-		{ .name = "fork, _exit, waitpid", .once = fork_wait },
+		{ .name = "fork, _exit, waitpid", .once = bench_fork },
 	};
 	char line[80];
 	int i;

@@ -9,8 +9,13 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#include <poll.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define HIGHEST 64 /* descriptors that are looked at */
 
 #define MUST(cond)               \
 	do {                     \
@@ -28,6 +33,24 @@ one_line(const char *text)
 
 	for (p = (const unsigned char *)text; *p != '\0'; p++)
 		MUST(*p >= ' ' && *p != 0x7f);
+}
+
+/* A bit for each descriptor below HIGHEST. */
+static inline uint64_t
+open_descriptors(void)
+{
+	struct pollfd p[HIGHEST];
+	uint64_t set = 0;
+	int fd;
+
+	memset(p, 0, sizeof(p));
+	for (fd = 0; fd < HIGHEST; fd++)
+		p[fd].fd = fd;
+	MUST(poll(p, HIGHEST, 0) != -1);
+	for (fd = 0; fd < HIGHEST; fd++)
+		if ((p[fd].revents & POLLNVAL) == 0)
+			set |= (uint64_t)1 << fd;
+	return set;
 }
 
 #endif /* FUZZ_H */

@@ -3,15 +3,15 @@
  *
  * Copyright (c) 2026 The libgons developers
  *
- * A hostile child, played here: what it may send on its control socket, as
- * its result and to stderr, with descriptors or without, in any order.  Its
- * pidfd is a pipe, which tells of its end when that is closed.  Whatever comes,
- * the run ends, it is a success only if the child has told that it is there,
- * what is said of it is sane, and no descriptor is left.
+ * A hostile child, played here: what it may write to the pipes that the host
+ * reads, as its result, to stderr and about itself, in any order and in any
+ * pieces.  Its pidfd is a pipe, which tells of its end when that is closed.
+ * Whatever comes, the run ends, it is a success only if the child has told that
+ * it is there, what is said of it is sane, and no descriptor is left.  One that
+ * stays may be asked again, and gets new pipes.
  *
- * Input: a byte of flags; then what is done, a byte each, and for what: see
- * act().  With PEEK in the flags messages are received with their descriptors,
- * as those of a prepared process are.
+ * Input: a byte of flags, two of its status; then what is done, a byte each,
+ * and for what: see act().
  */
 
 #include <sys/socket.h>
@@ -26,18 +26,18 @@
 #include "fuzz.h"
 #include "reexec.h"
 
-#define PEEK 0x80
-#define FDS 7 /* with one message, at most */
 #define RESULT 5000
-#define HIGHEST 64 /* descriptors that are looked at */
+#define SPARE 0x80 /* of the flags: it has to take its request */
 
 enum {
 	SEND,
+	SEND_BYTES,
 	WRITE_OUT,
 	WRITE_ERR,
 	STEP,
 	KILL,
 	CLOSE,
+	ASK,
 	NACTS
 };
 
@@ -46,12 +46,17 @@ struct input {
 	size_t len;
 };
 
-struct peer {
-	struct gons_reexec *req;
+static struct {
+	struct settings set;
+	struct run run;
+	struct idle idle;
 	int fd[NSRCS]; /* the ends that it holds */
-	int reached; /* it has told so */
+	int asked; /* its end of the socket */
+	int status;
+	int may_succeed; /* it has told that it is there */
 	int killed; /* the host was told to, in time */
-};
+	int starts;
+} c;
 
 static unsigned
 byte(struct input *in)
@@ -62,60 +67,95 @@ byte(struct input *in)
 	return *in->p++;
 }
 
-/* Those that are open: a bit each. */
-static uint64_t
-descriptors(void)
+static void
+open_source(struct child *child, enum source source)
 {
-	struct pollfd p[HIGHEST];
-	uint64_t set = 0;
-	int fd;
+	int ours = -1;
 
-	memset(p, 0, sizeof(p));
-	for (fd = 0; fd < HIGHEST; fd++)
-		p[fd].fd = fd;
-	MUST(poll(p, HIGHEST, 0) != -1);
-	for (fd = 0; fd < HIGHEST; fd++)
-		if ((p[fd].revents & POLLNVAL) == 0)
-			set |= (uint64_t)1 << fd;
-	return set;
+	MUST(gons__open_pipe(&ours, &c.fd[source]) == 0);
+	gons__keep(&child->fd[source], ours);
+	MUST(fcntl(c.fd[source], F_SETFL, O_NONBLOCK) == 0);
 }
 
-/*
- * Kind, value, and how much of the rest, which is filled up with its last byte;
- * or less than that.  Returns how many bytes are to be sent.
- */
-static size_t
-compose(struct message *message, struct input *in)
+static void
+open_orders(struct child *child)
 {
-	unsigned char *rest = (unsigned char *)&message->error;
-	size_t i, len, n;
+	int ours = -1;
 
-	message->kind = (int)(byte(in) % 20) - 2;
-	for (message->value = 0, i = 0; i < sizeof(message->value); i++)
-		message->value |= (int)(byte(in) << 8 * i);
-	len = byte(in);
-	n = byte(in);
-	for (i = 0; i < n && in->len > 0; i++)
-		rest[i] = (unsigned char)byte(in);
-	memset(rest + i, i > 0 ? rest[i - 1] : 0, sizeof(message->error) - i);
-	return len == 255 ? sizeof(*message) : len;
+	MUST(gons__open_socket(SOCK_SEQPACKET, &ours, &c.asked) == 0);
+	gons__keep(&child->fd[SRC_ORDERS], ours);
 }
 
-/* Returns the descriptors that were sent, or -1 if nothing was. */
+/* The second attempt finds nobody. */
 static int
-send_message(int sock, struct input *in, struct message *message, size_t *len)
+start(const struct settings *set, struct child *child, struct gons__cov *cov,
+    const int fds[2])
 {
-	int fds[FDS], i, nfds = (int)(byte(in) % (FDS + 1));
-
-	for (i = 0; i < FDS; i++)
-		fds[i] = sock;
-	*len = compose(message, in);
-	return gons__send_block(sock, message, *len, fds, (size_t)nfds) == 0
-		   ? nfds
-		   : -1;
+	(void)cov;
+	(void)fds;
+	if (c.starts++ > 0)
+		return EPROTO;
+	open_source(child, SRC_OUT);
+	open_source(child, SRC_ERR);
+	open_source(child, SRC_TELL);
+	open_source(child, SRC_PIDFD);
+	if ((set->flags & GONS_REEXEC_STAY) != 0)
+		open_orders(child);
+	return 0;
 }
 
-/* Each byte of the input as often as the first one says. */
+static int
+gone(struct child *child)
+{
+	struct pollfd p = { child->fd[SRC_PIDFD].fd, POLLIN, 0 };
+
+	return p.fd == -1 || poll(&p, 1, 0) == 1;
+}
+
+static int
+status(struct child *child, int *is)
+{
+	(void)child;
+	*is = c.status;
+	return 1;
+}
+
+static void
+deaf(struct child *child)
+{
+	(void)child;
+}
+
+static const struct child_ops fresh_ops = { "fresh", start, gone, status, NULL,
+	NULL, 0 };
+static const struct child_ops spare_ops = { "spare", start, gone, status, deaf,
+	NULL, 1 };
+
+/* A message that may be right: kind, length as it should be or not, body. */
+static void
+send_message(struct input *in)
+{
+	struct gons_error error;
+	uint32_t head[2];
+	unsigned char *body = (unsigned char *)&error;
+	size_t i, n;
+
+	head[0] = byte(in) % (MSG_LAST + 2);
+	head[1] = byte(in);
+	n = byte(in);
+	if (head[1] == 255)
+		head[1] = sizeof(error);
+	memset(&error, 0, sizeof(error));
+	for (i = 0; i < n && i < sizeof(error) && in->len > 0; i++)
+		body[i] = (unsigned char)byte(in);
+	if (c.fd[SRC_TELL] == -1 ||
+	    write(c.fd[SRC_TELL], head, sizeof(head)) == -1 ||
+	    write(c.fd[SRC_TELL], body, head[1]) == -1)
+		return;
+	c.may_succeed |= head[0] == MSG_REACHED || head[0] == MSG_TAKEN;
+}
+
+/* Each byte of the input as often as the second one says. */
 static void
 send_bytes(int fd, struct input *in)
 {
@@ -124,159 +164,164 @@ send_bytes(int fd, struct input *in)
 
 	while (n-- > 0 && in->len > 0) {
 		memset(block, (int)byte(in), sizeof(block));
-		if (write(fd, block, 2 * times) == -1)
+		if (fd == -1 || write(fd, block, 2 * times) == -1)
 			break;
 	}
 }
 
 static void
-act(struct peer *c, struct input *in)
+check(void)
+{
+	const struct buf *out = &c.run.result.out;
+	struct outcome outcome;
+
+	memset(&outcome, 0, sizeof(outcome));
+	gons__judge(&c.set, &c.run.facts, &c.run.result, &c.run.err, c.run.why,
+	    &outcome);
+	MUST((outcome.failure == GONS_FAIL_NONE) == (outcome.error == NULL));
+	MUST((outcome.failure == GONS_FAIL_NONE) == (outcome.errnum == 0));
+	MUST(outcome.errnum >= 0 && outcome.errnum < 4096);
+	MUST(outcome.failure != GONS_FAIL_NONE || c.may_succeed);
+	MUST(outcome.failure != GONS_FAIL_KILLED || c.killed);
+	MUST(outcome.failure != GONS_FAIL_TIMEOUT);
+	MUST(outcome.status >= -1 && outcome.status <= 0xffff);
+	if (outcome.error != NULL)
+		one_line(outcome.error);
+	MUST(out->p != NULL && out->len <= RESULT && out->p[out->len] == '\0');
+	free(outcome.error);
+}
+
+/* What the host sends is complete, and is all that the child has from then. */
+static void
+take_request(void)
 {
 	struct message message;
-	size_t len;
-	int i;
+	int fds[NAGAIN], i;
+	ssize_t n;
 
+	n = gons__receive(c.asked, &message, sizeof(message), fds, NAGAIN);
+	if (n != sizeof(message) || message.kind != MSG_AGAIN) {
+		MUST(n <= 0 || message.kind == MSG_END);
+		return;
+	}
+	for (i = 0; i <= AGAIN_ERR; i++)
+		MUST((message.value >> i & 1) != 0 && fds[i] != -1);
+	fd_close(&c.fd[SRC_TELL]);
+	fd_close(&c.fd[SRC_OUT]);
+	fd_close(&c.fd[SRC_ERR]);
+	c.fd[SRC_TELL] = fds[AGAIN_TELL];
+	c.fd[SRC_OUT] = fds[AGAIN_OUT];
+	c.fd[SRC_ERR] = fds[AGAIN_ERR];
+	if ((c.set.flags & GONS_REEXEC_REPLY) != 0) {
+		MUST(fds[AGAIN_REPLY] != -1);
+		c.fd[SRC_OUT] = fds[AGAIN_REPLY];
+		fd_close(&fds[AGAIN_OUT]);
+	}
+	fd_close(&fds[AGAIN_IN]);
+	for (i = SRC_OUT; i <= SRC_TELL; i++)
+		MUST(fcntl(c.fd[i], F_SETFL, O_NONBLOCK) == 0);
+}
+
+/* The next run, of a child whose last one went well. */
+static void
+ask(void)
+{
+	const struct child_ops *ops = c.set.ops;
+
+	if (c.run.running || !c.idle.is)
+		return;
+	check();
+	c.may_succeed = c.killed = 0;
+	c.set.ops = NULL;
+	gons__run_begin(&c.set, &c.run, NULL, 0);
+	c.set.ops = ops; /* no other takes its place */
+	take_request();
+}
+
+static void
+act(struct input *in)
+{
 	switch (byte(in) % NACTS) {
 	case SEND:
-		if (send_message(c->fd[SRC_CONTROL], in, &message, &len) !=
-			-1 &&
-		    len >= MESSAGE_SHORT && message.kind == MSG_REACHED)
-			c->reached = 1;
+		send_message(in);
+		break;
+	case SEND_BYTES:
+		c.may_succeed = 1; /* they may be anything */
+		send_bytes(c.fd[SRC_TELL], in);
 		break;
 	case WRITE_OUT:
-		send_bytes(c->fd[SRC_OUT], in);
+		send_bytes(c.fd[SRC_OUT], in);
 		break;
 	case WRITE_ERR:
-		send_bytes(c->fd[SRC_ERR], in);
+		send_bytes(c.fd[SRC_ERR], in);
 		break;
 	case STEP:
-		(void)gons_reexec_step(c->req);
+		if (c.run.running)
+			gons__run_work(&c.set, &c.run, byte(in));
 		break;
 	case KILL:
-		c->killed |= gons_reexec_kill(c->req) == 0;
+		c.killed |= c.run.running;
+		if (c.run.running)
+			gons__run_stop(&c.set, &c.run, BY_KILL);
 		break;
 	case CLOSE:
-		i = (int)(byte(in) % NSRCS);
-		gons__close_fd(&c->fd[i]);
+		fd_close(&c.fd[byte(in) % NSRCS]);
+		break;
+	case ASK:
+		ask();
 		break;
 	}
 }
 
-/* As gons_reexec_start(3) leaves it. */
 static void
-start(struct peer *c, unsigned flags)
+set_up(unsigned flags)
 {
-	struct gons_reexec *req;
+	static char action[] = "action";
 	int i;
 
-	memset(c, 0, sizeof(*c));
-	MUST((c->req = req = gons_reexec_new("action")) != NULL);
-	MUST(gons_reexec_setmaxresult(req, RESULT) == 0);
-	req->flags = flags & (GONS_REEXEC_REPLY | GONS_REEXEC_PREPARED |
-				 GONS_REEXEC_DIE_WITH_PARENT);
-	gons__forget(req);
+	memset(&c, 0, sizeof(c));
+	c.set.action = action;
+	c.set.target.fd = -1;
+	c.set.timeout = -1;
+	c.set.maxresult = RESULT;
+	c.set.flags =
+	    flags & (GONS_REEXEC_REPLY | GONS_REEXEC_STDERR_KEEP |
+			GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_STAY);
+	c.set.ops = (flags & SPARE) != 0 ? &spare_ops : &fresh_ops;
 	for (i = 0; i < NSRCS; i++)
-		c->fd[i] = -1;
-	MUST(gons__open_socket(SOCK_SEQPACKET, &req->fd[SRC_CONTROL],
-		 &c->fd[SRC_CONTROL]) == 0);
-	MUST(gons__open_pipe(&req->fd[SRC_OUT], &c->fd[SRC_OUT]) == 0);
-	MUST(gons__open_pipe(&req->fd[SRC_ERR], &c->fd[SRC_ERR]) == 0);
-	MUST(gons__open_pipe(&req->fd[SRC_PIDFD], &c->fd[SRC_PIDFD]) == 0);
-	MUST(fcntl(c->fd[SRC_OUT], F_SETFL, O_NONBLOCK) == 0);
-	MUST(fcntl(c->fd[SRC_ERR], F_SETFL, O_NONBLOCK) == 0);
-	MUST(gons__watch(req) == 0);
-	/* a prepared one has been there all the time */
-	req->reached = c->reached = gons__is_prepared(req);
-	req->owner = gons__era();
-	req->state = RUNNING;
-}
-
-static void
-check(const struct peer *c, int r, int errnum)
-{
-	int failure = gons_reexec_failure(c->req);
-	int status = gons_reexec_status(c->req);
-	const char *result, *text = gons_reexec_error(c->req);
-	size_t len;
-
-	MUST((r == 0) == (failure == GONS_FAIL_NONE));
-	MUST((r == 0) == (text == NULL));
-	MUST(r == 0 || (errnum > 0 && errnum < 4096));
-	MUST(r != 0 || (c->reached && !c->killed));
-	MUST(failure != GONS_FAIL_KILLED || c->killed);
-	MUST(failure != GONS_FAIL_TIMEOUT);
-	MUST(status >= -1 && status <= 0xffff);
-	if (text != NULL)
-		one_line(text);
-	result = gons_reexec_result(c->req, &len);
-	MUST(result != NULL && len <= RESULT && result[len] == '\0');
-}
-
-static void
-run(struct input *in, unsigned flags)
-{
-	struct peer child;
-	int errnum, i, r;
-
-	(void)signal(SIGPIPE, SIG_IGN);
-	start(&child, flags);
-	while (in->len > 0)
-		act(&child, in);
-	for (i = 0; i < NSRCS; i++)
-		gons__close_fd(&child.fd[i]);
-	r = gons_reexec_wait(child.req);
-	errnum = errno;
-	check(&child, r, errnum);
-	gons_reexec_free(child.req);
-}
-
-/* Of a message that is too short nothing is left, of others what there is. */
-static void
-receive(int sock, int sent, size_t len, size_t room, const struct message *is)
-{
-	struct message message;
-	int fds[FDS];
-	size_t i, n;
-
-	n = gons__receive(sock, &message, sizeof(message), fds, room);
-	MUST(n == (len < MESSAGE_SHORT ? (size_t)-1 : len));
-	MUST(n == (size_t)-1 || memcmp(&message, is, len) == 0);
-	for (i = 0; i < room; i++) {
-		MUST((fds[i] != -1) == (n != (size_t)-1 && (int)i < sent));
-		MUST(fds[i] == -1 || fcntl(fds[i], F_GETFD) == FD_CLOEXEC);
-		gons__close_fd(&fds[i]);
-	}
-}
-
-static void
-peek(struct input *in)
-{
-	struct message message;
-	int ours, sent, theirs;
-	size_t len, room;
-
-	MUST(gons__open_socket(SOCK_SEQPACKET, &ours, &theirs) == 0);
-	while (in->len > 0) {
-		room = byte(in) % (FDS + 1);
-		sent = send_message(theirs, in, &message, &len);
-		if (sent != -1)
-			receive(ours, sent, len, room, &message);
-	}
-	gons__close_fd(&ours);
-	gons__close_fd(&theirs);
+		c.fd[i] = -1;
+	c.asked = -1;
+	gons__child_init(&c.run.child);
+	gons__child_init(&c.idle.child);
+	c.run.idle = &c.idle;
+	if ((flags & GONS_REEXEC_STAY) != 0)
+		gons__stay_note(&c.set, &c.idle);
 }
 
 int
 LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	struct input in = { data, size };
-	uint64_t before = descriptors();
+	uint64_t before = open_descriptors();
 	unsigned flags = byte(&in);
+	int i;
 
-	if ((flags & PEEK) != 0)
-		peek(&in);
-	else
-		run(&in, flags);
-	MUST(descriptors() == before);
+	(void)signal(SIGPIPE, SIG_IGN);
+	set_up(flags);
+	c.status = (int)(byte(&in) << 8);
+	c.status |= (int)byte(&in);
+	gons__run_begin(&c.set, &c.run, NULL, 0);
+	while (in.len > 0)
+		act(&in);
+	for (i = 0; i < NSRCS; i++)
+		fd_close(&c.fd[i]);
+	fd_close(&c.asked);
+	while (c.run.running)
+		gons__run_work(&c.set, &c.run, gons__watch_await(&c.run));
+	check();
+	gons__run_clear(&c.run);
+	(void)gons__run_end(&c.set, &c.idle);
+	gons__idle_free(&c.idle);
+	MUST(open_descriptors() == before);
 	return 0;
 }

@@ -85,8 +85,9 @@ check_env(char **envp)
 	MUST(env.target == value_of(envp, "gons_target"));
 	MUST(env.onerror == value_of(envp, "gons_onerror"));
 	MUST(env.action == value_of(envp, "gons_reexec_action"));
+	MUST(env.ids == value_of(envp, "gons_ids"));
 	n += (env.order != NULL) + (env.target != NULL) +
-	     (env.onerror != NULL) + (env.action != NULL);
+	     (env.onerror != NULL) + (env.action != NULL) + (env.ids != NULL);
 	MUST(count == n);
 	check_order(env.order);
 }

@@ -6,12 +6,21 @@
  * Many runs from many threads, fresh and prepared, a good part of which go
  * wrong on purpose: soak_reexec [SECONDS].  The environment: SOAK_RUNS (20000)
  * and SOAK_THREADS (16).  Each outcome has to be the one that was provoked.
- * At the end: runs by kind, fresh and prepared, and what the process holds
- * before and after; it fails if that has grown.
+ * Among them are replies with descriptors, several runs at a time in a
+ * gons_multi, sockets of namespaces, and threads that are cancelled.  In a
+ * second part, a quarter as long, processes of the library are killed at random
+ * and limits shrink for moments: a run may fail of that then, but none may
+ * bring a wrong result.  At the end: runs by kind, fresh and prepared, and what
+ * the process holds before and after; it fails if that has grown, or if any
+ * process is left.
  */
 
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -27,6 +36,9 @@
 #define WARM_UP 200 /* runs before the first look */
 #define GROWTH 4096 /* KiB of resident memory that may be noise */
 #define PARAM "soak"
+#define AT_ONCE 4 /* runs in a gons_multi */
+#define FEW 40 /* descriptors, and processes, when limits have shrunk */
+#define PATIENCE 1000 /* looks at what is left, 10 ms each */
 
 struct sort {
 	const char *name, *action;
@@ -35,24 +47,30 @@ struct sort {
 	int timeout; /* ms, or -1 */
 	int kill; /* by gons_reexec_kill() */
 	const char *ref; /* of a network namespace */
+	unsigned flags;
 };
 
 static const struct sort sorts[] = {
-	{ "success", "echo", 64, 0, 0, -1, 0, NULL },
+	{ "success", "echo", 58, 0, 0, -1, 0, NULL, 0 },
 	{ "success, in a namespace", "echo", 10, 0, 0, -1, 0,
-	    "/proc/self/ns/net" },
-	{ "exit status", "exits", 6, GONS_FAIL_EXIT, EIO, -1, 0, NULL },
-	{ "crash", "crash", 4, GONS_FAIL_SIGNAL, EIO, -1, 0, NULL },
-	{ "stderr", "complain", 4, GONS_FAIL_STDERR, EIO, -1, 0, NULL },
-	{ "flood", "flood", 4, GONS_FAIL_SIZE, EMSGSIZE, -1, 0, NULL },
-	{ "timeout", "sleep", 2, GONS_FAIL_TIMEOUT, ETIMEDOUT, 300, 0, NULL },
-	{ "kill", "sleep", 3, GONS_FAIL_KILLED, ECANCELED, -1, 1, NULL },
+	    "/proc/self/ns/net", 0 },
+	{ "exit status", "exits", 6, GONS_FAIL_EXIT, EIO, -1, 0, NULL, 0 },
+	{ "crash", "crash", 4, GONS_FAIL_SIGNAL, EIO, -1, 0, NULL, 0 },
+	{ "stderr", "complain", 4, GONS_FAIL_STDERR, EIO, -1, 0, NULL, 0 },
+	{ "flood", "flood", 4, GONS_FAIL_SIZE, EMSGSIZE, -1, 0, NULL, 0 },
+	{ "timeout", "sleep", 2, GONS_FAIL_TIMEOUT, ETIMEDOUT, 300, 0, NULL,
+	    0 },
+	{ "kill", "sleep", 3, GONS_FAIL_KILLED, ECANCELED, -1, 1, NULL, 0 },
 	{ "bad namespace", "echo", 3, GONS_FAIL_START, ENOENT, -1, 0,
-	    "/no/such/namespace" },
+	    "/no/such/namespace", 0 },
+	{ "descriptor", "reply", 6, 0, 0, -1, 0, NULL, GONS_REEXEC_REPLY },
 };
 #define NSORTS (sizeof(sorts) / sizeof(*sorts))
 
 static long todo, done[NSORTS][2], wrong, late; /* done: fresh, prepared */
+static long many, sockets, cancelled; /* not in done */
+static long kills, shrunk, disturbed; /* of the second part */
+static int is_disturbed;
 static time_t until;
 
 static int
@@ -102,9 +120,17 @@ forever(void)
 }
 
 static int
+reply(void)
+{
+	return gons_reexec_replyfd(STDIN_FILENO) == -1 ||
+	       gons_reexec_reply(PARAM, sizeof(PARAM)) == -1;
+}
+
+static int
 set_up(struct gons_reexec *req, const struct sort *sort, unsigned flags)
 {
-	return gons_reexec_setflags(req, flags) == -1 ||
+	return gons_reexec_setflags(req, flags | sort->flags) == -1 ||
+	       gons_reexec_setmaxfds(req, 1) == -1 ||
 	       gons_reexec_param(req, PARAM, sizeof(PARAM)) == -1 ||
 	       gons_reexec_setmaxresult(req, 10000) == -1 ||
 	       gons_reexec_settimeout(req, sort->timeout) == -1 ||
@@ -113,14 +139,62 @@ set_up(struct gons_reexec *req, const struct sort *sort, unsigned flags)
 }
 
 static void
-once(const struct sort *sort, unsigned flags)
+count(long *n)
+{
+	__atomic_add_fetch(n, 1, __ATOMIC_RELAXED);
+}
+
+/* What a run may fail of whose process was killed, or that found no room. */
+static int
+is_excused(int failure)
+{
+	return __atomic_load_n(&is_disturbed, __ATOMIC_RELAXED) &&
+	       (failure == GONS_FAIL_START || failure == GONS_FAIL_SIGNAL ||
+		   failure == GONS_FAIL_RESULT);
+}
+
+static void
+judge(const struct sort *sort, struct gons_reexec *req, int errnum)
+{
+	int failure = gons_reexec_failure(req), fd;
+	size_t len;
+	const void *result = gons_reexec_result(req, &len);
+
+	if (failure != sort->failure && is_excused(failure)) {
+		count(&disturbed);
+		return;
+	}
+	if (failure != sort->failure || errnum != sort->errnum ||
+	    (failure == 0 && (len != sizeof(PARAM) ||
+				 memcmp(result, PARAM, sizeof(PARAM)) != 0))) {
+		count(&wrong);
+		(void)fprintf(stderr, "%s: failure %d, %s, %s\n", sort->name,
+		    failure, strerror(errnum), gons_reexec_error(req));
+	}
+	if (failure != 0 || (sort->flags & GONS_REEXEC_REPLY) == 0)
+		return;
+	if ((fd = gons_reexec_takefd(req, 0)) != -1)
+		(void)close(fd);
+	else if (!__atomic_load_n(&is_disturbed, __ATOMIC_RELAXED))
+		count(&wrong);
+}
+
+static struct gons_reexec *
+request(const struct sort *sort, unsigned flags)
 {
 	struct gons_reexec *req = gons_reexec_new(sort->action);
-	int errnum = 0, r = -1;
-	size_t len;
 
 	if (req == NULL || set_up(req, sort, flags))
 		abort();
+	return req;
+}
+
+static void
+once(const struct sort *sort, unsigned flags)
+{
+	struct gons_reexec *req = request(sort, flags);
+	int errnum = 0, r = -1;
+
 	if (gons_reexec_start(req) == 0) {
 		if (sort->kill)
 			(void)gons_reexec_kill(req);
@@ -128,16 +202,144 @@ once(const struct sort *sort, unsigned flags)
 	}
 	if (r == -1)
 		errnum = errno;
-	(void)gons_reexec_result(req, &len);
-	if (gons_reexec_failure(req) != sort->failure ||
-	    errnum != sort->errnum ||
-	    (sort->failure == 0 && len != sizeof(PARAM))) {
-		__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
-		(void)fprintf(stderr, "%s, flags %#x: failure %d, %s, %s\n",
-		    sort->name, flags, gons_reexec_failure(req),
-		    strerror(errnum), gons_reexec_error(req));
-	}
+	judge(sort, req, errnum);
 	gons_reexec_free(req);
+}
+
+/* Several at a time, of the first sort. */
+static void
+at_once(unsigned flags)
+{
+	struct gons_multi *multi = gons_multi_new(2);
+	struct gons_reexec *req;
+	int i;
+
+	for (i = 0; multi != NULL && i < AT_ONCE; i++) {
+		req = request(&sorts[0], flags);
+		if (gons_multi_add(multi, req) == -1)
+			abort();
+	}
+	while (multi != NULL && (req = gons_multi_next(multi, -1)) != NULL) {
+		judge(&sorts[0], req, 0);
+		gons_reexec_free(req);
+		count(&many);
+	}
+	if (multi != NULL)
+		gons_multi_free(multi);
+	else if (!__atomic_load_n(&is_disturbed, __ATOMIC_RELAXED))
+		count(&wrong);
+}
+
+static void
+one_socket(void)
+{
+	int fd = gons_socket(
+	    "/proc/self/ns/net", AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0, NULL);
+
+	count(&sockets);
+	if (fd != -1)
+		(void)close(fd);
+	else if (!__atomic_load_n(&is_disturbed, __ATOMIC_RELAXED))
+		count(&wrong);
+}
+
+static void
+free_request(void *req)
+{
+	gons_reexec_free(req);
+}
+
+static void *
+run_on(void *req)
+{
+	pthread_cleanup_push(free_request, req);
+	(void)gons_reexec_run(req);
+	pthread_testcancel();
+	pthread_cleanup_pop(1);
+	return NULL;
+}
+
+static void
+one_cancelled(unsigned flags)
+{
+	struct gons_reexec *req = request(&sorts[0], flags);
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, run_on, req) != 0) {
+		gons_reexec_free(req);
+		return;
+	}
+	(void)pthread_cancel(thread);
+	(void)pthread_join(thread, NULL);
+	count(&cancelled);
+}
+
+/* Is it this program, in another process? */
+static pid_t
+is_ours(const char *name)
+{
+	char path[64];
+	struct stat me, it;
+	pid_t pid = (pid_t)atoi(name);
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	return pid > 0 && pid != getpid() && stat("/proc/self/exe", &me) == 0 &&
+		       stat(path, &it) == 0 && it.st_dev == me.st_dev &&
+		       it.st_ino == me.st_ino
+		   ? pid
+		   : 0;
+}
+
+/* Our processes; one of them gets the signal, at random. */
+static int
+signal_one(int signo, unsigned *seed)
+{
+	pid_t pid, found = 0;
+	struct dirent *d;
+	DIR *dir = opendir("/proc");
+	int n = 0;
+
+	while (dir != NULL && (d = readdir(dir)) != NULL)
+		if ((pid = is_ours(d->d_name)) != 0 && rand_r(seed) % ++n == 0)
+			found = pid;
+	if (dir != NULL)
+		(void)closedir(dir);
+	if (found != 0 && signo != 0)
+		(void)kill(found, signo);
+	return n;
+}
+
+static void
+shrink(int what, unsigned *seed)
+{
+	struct rlimit was, less;
+
+	if (getrlimit(what, &was) == -1)
+		return;
+	less = was;
+	less.rlim_cur = FEW + (rlim_t)rand_r(seed) % FEW;
+	if (less.rlim_cur > was.rlim_cur || setrlimit(what, &less) == -1)
+		return;
+	(void)usleep(2000);
+	(void)setrlimit(what, &was);
+	shrunk++;
+}
+
+static void *
+disturb(void *unused)
+{
+	unsigned seed = 1;
+
+	(void)unused;
+	while (__atomic_load_n(&is_disturbed, __ATOMIC_RELAXED)) {
+		if (rand_r(&seed) % 4 == 0)
+			shrink(rand_r(&seed) % 2 ? RLIMIT_NOFILE : RLIMIT_NPROC,
+			    &seed);
+		else if (signal_one(SIGKILL, &seed) > 0)
+			kills++;
+		(void)usleep(5000);
+	}
+	return NULL;
 }
 
 static void *
@@ -158,6 +360,12 @@ work(void *arg)
 		flags = rand_r(&seed) % 2 ? GONS_REEXEC_PREPARED : 0;
 		if (rand_r(&seed) % 8 == 0)
 			flags |= GONS_REEXEC_DIE_WITH_PARENT;
+		if (rand_r(&seed) % 32 == 0)
+			at_once(flags);
+		if (rand_r(&seed) % 16 == 0)
+			one_socket();
+		if (rand_r(&seed) % 32 == 0)
+			one_cancelled(flags);
 		once(&sorts[i], flags);
 		__atomic_add_fetch(
 		    &done[i][(flags & GONS_REEXEC_PREPARED) != 0], 1,
@@ -214,29 +422,52 @@ number(const char *name, long otherwise)
 	return text != NULL && *text != '\0' ? atol(text) : otherwise;
 }
 
-int
-main(int argc, char **argv)
+static int
+register_all(void)
 {
-	long runs = number("SOAK_RUNS", 20000), rss, total = 0;
-	long threads = number("SOAK_THREADS", 16);
-	int children, fds;
+	return gons_reexec_register("echo", echo) == -1 ||
+	       gons_reexec_register("exits", exits) == -1 ||
+	       gons_reexec_register("crash", crash) == -1 ||
+	       gons_reexec_register("complain", complain) == -1 ||
+	       gons_reexec_register("flood", flood) == -1 ||
+	       gons_reexec_register("reply", reply) == -1 ||
+	       gons_reexec_register("sleep", forever) == -1;
+}
+
+/* Without anything that is disturbed, then with it. */
+static void
+work_twice(long runs, long threads)
+{
+	pthread_t thread;
+
+	work_all(runs, threads);
+	is_disturbed = 1;
+	if (pthread_create(&thread, NULL, disturb, NULL) != 0)
+		abort();
+	work_all(runs / 4, threads);
+	__atomic_store_n(&is_disturbed, 0, __ATOMIC_RELAXED);
+	(void)pthread_join(thread, NULL);
+}
+
+/* How many processes are left when none has a reason to be. */
+static int
+processes_left(void)
+{
+	unsigned seed = 1;
+	int i, n;
+
+	gons_reexec_unprepare();
+	for (i = 0; (n = signal_one(0, &seed)) > 0 && i < PATIENCE; i++)
+		(void)usleep(10000);
+	return n;
+}
+
+static void
+show(long fds, long rss, int left)
+{
+	long total = 0;
 	size_t i;
 
-	if (gons_reexec_register("echo", echo) == -1 ||
-	    gons_reexec_register("exits", exits) == -1 ||
-	    gons_reexec_register("crash", crash) == -1 ||
-	    gons_reexec_register("complain", complain) == -1 ||
-	    gons_reexec_register("flood", flood) == -1 ||
-	    gons_reexec_register("sleep", forever) == -1)
-		return 1;
-	gons_reexec_check();
-	until = time(NULL) + (argc > 1 ? atol(argv[1]) : 600);
-	work_all(WARM_UP, threads);
-	fds = count_fds();
-	rss = resident();
-	(void)memset(done, 0, sizeof(done));
-	work_all(runs, threads);
-	children = waitpid(-1, NULL, WNOHANG | __WALL) != -1;
 	(void)printf("%8s %8s\n", "fresh", "prepared");
 	for (i = 0; i < NSORTS; i++) {
 		(void)printf(
@@ -245,9 +476,38 @@ main(int argc, char **argv)
 	}
 	(void)printf("%8ld runs, %ld left out for want of time, %ld wrong\n",
 	    total, late, wrong);
-	(void)printf("descriptors %d before, %d after; children left: %s; "
+	(void)printf("beside them %ld in a multi, %ld sockets, %ld threads "
+		     "cancelled\n",
+	    many, sockets, cancelled);
+	(void)printf(
+	    "%ld processes killed, %ld times less limits, of which %ld "
+	    "runs failed\n",
+	    kills, shrunk, disturbed);
+	(void)printf("descriptors %ld before, %d after; processes left: %d; "
 		     "resident %ld KiB before, %ld KiB after\n",
-	    fds, count_fds(), children ? "yes" : "none", rss, resident());
-	return wrong != 0 || children || count_fds() != fds || total == 0 ||
-	       resident() > rss + GROWTH;
+	    fds, count_fds(), left, rss, resident());
+}
+
+int
+main(int argc, char **argv)
+{
+	long runs = number("SOAK_RUNS", 20000), rss;
+	long threads = number("SOAK_THREADS", 16);
+	int children, fds, left;
+
+	if (register_all())
+		return 1;
+	gons_reexec_check();
+	until = time(NULL) + (argc > 1 ? atol(argv[1]) : 600);
+	work_all(WARM_UP, threads);
+	left = processes_left();
+	fds = count_fds();
+	rss = resident();
+	(void)memset(done, 0, sizeof(done));
+	work_twice(runs, threads);
+	left += processes_left();
+	children = waitpid(-1, NULL, WNOHANG | __WALL) != -1;
+	show(fds, rss, left);
+	return wrong != 0 || children || left != 0 || count_fds() != fds ||
+	       done[0][0] == 0 || resident() > rss + GROWTH;
 }

@@ -1,0 +1,466 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * gons_security(7), "Known attacks" on requests: files that never answer and
+ * that cannot be closed, a /proc that never answers, slow starts, limits,
+ * filters and threads that are cancelled.
+ */
+
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <atf-c.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "h_fuse.h"
+#include "helpers.h"
+#include "rx.h"
+#include "rx_actions.h"
+
+#define LOST_MS 3500 /* a limit of 500 ms, two seconds, and some more */
+#define CANCELS 20
+
+/* Waits for a file server that does not answer. */
+static int
+get_stuck(void)
+{
+	return open("/tmp/file", O_RDONLY) == -1;
+}
+
+static int
+length(void)
+{
+	size_t len;
+
+	return gons_reexec_input(&len) == NULL || printf("%zu", len) < 0;
+}
+
+static int
+has_fd(void)
+{
+	return printf("%d", fcntl(63, F_GETFD)) < 0;
+}
+
+static int
+sleeper(void)
+{
+	printf("x");
+	fflush(stdout);
+	while (pause() == -1)
+		continue;
+	return 0;
+}
+
+/* Outlives its supervisor, unless somebody else ends it. */
+static int
+kill_supervisor(void)
+{
+	int life = rx_kept("LIFE");
+
+	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	(void)kill(getppid(), SIGKILL);
+	if (write(life, "x", 1) != 1)
+		return 1;
+	while (pause() == -1)
+		continue;
+	return 0;
+}
+
+/*
+ * A host that was executed in a mount namespace of its own.  What is mounted on
+ * its /proc later answers nothing; FUSE_HOST has the request's flags.
+ */
+static void __attribute__((noreturn)) fuse_host(void)
+{
+	struct gons_reexec *req = gons_reexec_new("whoami_less");
+	unsigned flags = (unsigned)atoi(getenv("FUSE_HOST"));
+	struct fuse f;
+	int r = 1;
+
+	(void)unsetenv("FUSE_HOST");
+	if (fuse_mount(&f, "/proc", 0) != 0 || req == NULL ||
+	    gons_reexec_setflags(req, flags) == -1 ||
+	    gons_reexec_settimeout(req, 10000) == -1)
+		_exit(2);
+	r = gons_reexec_run(req) == -1;
+	if (r != 0)
+		fprintf(stderr, "%s\n", gons_reexec_error(req));
+	if (*f.asked != 0)
+		fprintf(stderr, "asked %u times\n", *f.asked);
+	_exit(r | (*f.asked != 0) << 1);
+}
+
+/* A constructor that takes its time: until SLOW, a FIFO, has a writer. */
+static void
+be_slow(void)
+{
+	const char *slow = getenv("SLOW");
+
+	if (slow != NULL)
+		(void)open(slow, O_RDONLY | O_CLOEXEC);
+}
+
+static const struct rx_action actions[] = {
+	{ "get_stuck", get_stuck },
+	{ "whoami", whoami },
+	{ "whoami_less", whoami_less },
+	{ "length", length },
+	{ "has_fd", has_fd },
+	{ "sleeper", sleeper },
+	{ "kill_supervisor", kill_supervisor },
+};
+
+__attribute__((constructor)) static void
+register_and_check(void)
+{
+	be_slow();
+	rx_register(actions, NELEM(actions));
+	gons_reexec_check();
+	if (getenv("FUSE_HOST") != NULL)
+		fuse_host();
+}
+
+/* A process in the target's mount namespace, with such a server on /tmp. */
+static pid_t
+serve_stuck(const struct target *t)
+{
+	struct fuse f;
+	int fd[2], ns;
+	pid_t pid;
+	char c;
+
+	ATF_REQUIRE_EQ(0, pipe2(fd, O_CLOEXEC));
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		ns = open(t->refs[GONS_MNT], O_RDONLY | O_CLOEXEC);
+		if (ns == -1 || setns(ns, CLONE_NEWNS) == -1 ||
+		    fuse_mount(&f, "/tmp", 0) != 0 || write(fd[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fd[1]);
+	ATF_REQUIRE_EQ(1, read(fd[0], &c, 1));
+	close(fd[0]);
+	return pid;
+}
+
+static void
+stuck_with(unsigned flags)
+{
+	struct gons_reexec *req = rx_new("get_stuck");
+	struct target t;
+	long long begun;
+	pid_t server;
+
+	target_start(&t, CLONE_NEWNS, 0);
+	server = serve_stuck(&t);
+	rx_flags(req, flags);
+	ATF_REQUIRE_EQ(0, gons_reexec_namespace(req, "mnt", t.refs[GONS_MNT]));
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 500));
+	begun = rx_clock();
+	rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "500 ms");
+	ATF_CHECK_MSG(
+	    rx_clock() - begun < LOST_MS, "after %lld ms", rx_clock() - begun);
+	gons_reexec_free(req);
+	kill(server, SIGKILL);
+	ATF_REQUIRE_EQ(server, waitpid(server, NULL, 0));
+	target_stop(&t);
+	all_end();
+}
+
+static void
+stuck(void)
+{
+	need_fuse();
+	stuck_with(0);
+}
+
+static void
+stuck_supervised(void)
+{
+	need_fuse();
+	stuck_with(GONS_REEXEC_DIE_WITH_PARENT);
+}
+
+/* Executes this program as a host with a /proc that will never answer. */
+static void
+fuse_proc(void)
+{
+	char flags[16];
+	int status;
+	pid_t pid;
+
+	need_fuse();
+	(void)snprintf(flags, sizeof(flags), "%u", rx_mode);
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		CHILD(unshare(CLONE_NEWNS) == 0);
+		CHILD(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+		CHILD(setenv("FUSE_HOST", flags, 1) == 0);
+		(void)execl("/proc/self/exe", "attack_test", (char *)NULL);
+		CHILD(0);
+	}
+	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
+	ATF_CHECK_EQ_MSG(0, status, "status %#x", status);
+}
+
+/*
+ * A file server that does not answer when a file is closed, mounted on the file
+ * in the target's mount namespace.  A byte for life ends it.
+ */
+static pid_t
+serve_unclosable(const struct target *t, const char *path, int *life)
+{
+	int fd[2], ready[2], ns;
+	struct fuse f;
+	pid_t pid;
+	char c;
+
+	rx_pipe(fd);
+	rx_pipe(ready);
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		close(fd[1]);
+		ns = open(t->refs[GONS_MNT], O_RDONLY | O_CLOEXEC);
+		CHILD(ns != -1 && setns(ns, CLONE_NEWNS) == 0);
+		CHILD(fuse_mount(&f, path, FUSE_FILE | FUSE_HOLD) == 0);
+		CHILD(write(ready[1], "x", 1) == 1);
+		(void)!read(fd[0], &c, 1);
+		fuse_stop(&f);
+		_exit(0);
+	}
+	close(fd[0]);
+	close(ready[1]);
+	ATF_REQUIRE_EQ('x', rx_byte(ready[0]));
+	close(ready[0]);
+	*life = fd[1];
+	return pid;
+}
+
+/* No child closes what the host has open: that could wait for ever. */
+static void
+unclosable(void)
+{
+	struct gons_reexec *req = rx_new("whoami_less");
+	char file[256], path[320];
+	struct target t;
+	long long begun;
+	pid_t server;
+	int fd, life;
+
+	need_fuse();
+	ATF_REQUIRE((fd = open("file", O_CREAT | O_WRONLY, 0600)) != -1);
+	close(fd);
+	ATF_REQUIRE(realpath("file", path) != NULL && strlen(path) < 256);
+	(void)snprintf(file, sizeof(file), "%s", path);
+	target_start(&t, CLONE_NEWNS, 0);
+	server = serve_unclosable(&t, file, &life);
+	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)t.pid, file);
+	ATF_REQUIRE_MSG((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1, "%s: %s",
+	    path, strerror(errno));
+	gons_reexec_unprepare(); /* the next one is made with the file open */
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 500));
+	begun = rx_clock();
+	rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "500 ms");
+	ATF_CHECK_MSG(
+	    rx_clock() - begun < LOST_MS, "after %lld ms", rx_clock() - begun);
+	gons_reexec_unprepare();
+	/* not its end: those who wait have a copy of this descriptor */
+	ATF_REQUIRE_EQ(1, write(life, "x", 1));
+	ATF_REQUIRE_EQ(server, waitpid(server, NULL, 0));
+	close(life);
+	close(fd);
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 20000));
+	(void)rx_ok(req);
+	gons_reexec_free(req);
+	target_stop(&t);
+	all_end();
+}
+
+/* The limit counts from the start, whatever the start waits for. */
+static void
+slow_start(void)
+{
+	struct gons_reexec *req = rx_new("whoami_less");
+	long long begun, took;
+	int fd;
+
+	ATF_REQUIRE_EQ(0, mkfifo("slow", 0600));
+	ATF_REQUIRE_EQ(0, setenv("SLOW", "slow", 1));
+	gons_reexec_unprepare();
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 500));
+	begun = rx_clock();
+	rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "500 ms");
+	took = rx_clock() - begun;
+	ATF_CHECK_MSG(took >= 450 && took < LOST_MS, "after %lld ms", took);
+	ATF_REQUIRE_EQ(0, unsetenv("SLOW"));
+	/* Whoever is in the constructor still, goes on. */
+	fd = open("slow", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	ATF_REQUIRE(fd != -1);
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 20000));
+	(void)rx_ok(req);
+	gons_reexec_free(req);
+	close(fd);
+}
+
+static void
+no_file_size_body(void *unused)
+{
+	struct rlimit limit = { 0, 0 };
+	struct gons_reexec *req = gons_reexec_new("length");
+
+	(void)unused;
+	CHILD(gons_reexec_setflags(req, rx_mode) == 0);
+	CHILD(gons_reexec_param(req, "abc", 3) == 0);
+	CHILD(gons_reexec_run(req) == 0);
+	CHILD(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	CHILD(gons_reexec_run(req) == -1 && errno == EFBIG);
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
+	gons_reexec_free(req);
+}
+
+static void
+no_file_size(void)
+{
+	in_child(no_file_size_body, NULL);
+}
+
+static void
+highest_fd_body(void *unused)
+{
+	struct rlimit limit = { 64, 64 };
+	struct gons_reexec *req = gons_reexec_new("has_fd");
+
+	(void)unused;
+	CHILD(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHILD(dup2(STDIN_FILENO, 63) == 63);
+	CHILD(gons_reexec_setflags(req, rx_mode) == 0);
+	CHILD(gons_reexec_keepfd(req, 63) == 0);
+	if (gons_reexec_run(req) == -1)
+		fprintf(stderr, "%s\n", gons_reexec_error(req));
+	CHILD(strcmp(rx_result(req), "0") == 0);
+	gons_reexec_free(req);
+}
+
+static void
+highest_fd(void)
+{
+	in_child(highest_fd_body, NULL);
+}
+
+static void *
+run_for_ever(void *req)
+{
+	(void)gons_reexec_run(req);
+	return NULL;
+}
+
+static void
+cancelled(void)
+{
+	struct gons_reexec *req;
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < CANCELS; i++) {
+		req = rx_new("sleeper");
+		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 50));
+		ATF_REQUIRE_EQ(
+		    0, pthread_create(&thread, NULL, run_for_ever, req));
+		ATF_REQUIRE_EQ(0, pthread_cancel(thread));
+		ATF_REQUIRE_EQ(0, pthread_join(thread, NULL));
+		gons_reexec_free(req);
+	}
+	req = rx_new("whoami");
+	(void)rx_ok(req);
+	gons_reexec_free(req);
+}
+
+static void
+supervisor_killed(void)
+{
+	struct gons_reexec *req = rx_new("kill_supervisor");
+	int fd[2];
+
+	rx_pipe(fd);
+	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	rx_keep(req, "LIFE", fd[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 20000));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	ATF_CHECK_EQ('x', rx_byte(fd[0]));
+	close(fd[1]);
+	rx_wait_fails(req, GONS_FAIL_SIGNAL, EIO, "killed by signal 9");
+	ATF_CHECK_MSG(rx_gone(fd[0], 5000), "the action is still there");
+	close(fd[0]);
+	gons_reexec_free(req);
+}
+
+static void
+no_waitid_body(void *errnum)
+{
+	const struct rule rule = { SYS_waitid, -1, 0, 0, *(int *)errnum };
+	struct gons_reexec *req = gons_reexec_new("whoami");
+
+	forbid(&rule, 1);
+	CHILD(gons_reexec_setflags(req, rx_mode) == 0);
+	CHILD(gons_reexec_run(req) == 0);
+	gons_reexec_free(req);
+	errno = 0;
+	CHILD(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+}
+
+static void
+no_waitid(void)
+{
+	int errnum = EPERM;
+
+	need_filters();
+	in_child(no_waitid_body, &errnum);
+	errnum = ENOSYS;
+	in_child(no_waitid_body, &errnum);
+}
+
+static const struct rx_case cases[] = {
+	{ "stuck", stuck, RX_ROOT | RX_UNCOUNTED,
+	    "a time limit holds for a child that no signal ends" },
+	{ "stuck_supervised", stuck_supervised, RX_ROOT | RX_UNCOUNTED,
+	    "a time limit holds for a supervised child that no signal ends" },
+	{ "fuse_proc", fuse_proc, RX_ROOT | RX_UNCOUNTED,
+	    "a /proc that never answers is not asked" },
+	{ "unclosable", unclosable, RX_ROOT | RX_UNCOUNTED,
+	    "a file that cannot be closed does not hold up a start" },
+	{ "slow_start", slow_start, 0,
+	    "a time limit counts while a prepared process is made" },
+	{ "no_file_size", no_file_size, 0,
+	    "a parameter that is too large for the host kills nobody" },
+	{ "highest_fd", highest_fd, 0,
+	    "a descriptor at the limit of descriptors can be kept" },
+	{ "cancelled", cancelled, 0,
+	    "a thread that is cancelled leaves nothing" },
+	{ "supervisor_killed", supervisor_killed, 0,
+	    "an action does not outlive its supervisor" },
+	{ "no_waitid", no_waitid, 0, "a filter of waitid leaves no zombie" },
+};
+
+ATF_TP_ADD_TCS(tp)
+{
+	return rx_cases(tp, cases, NELEM(cases));
+}

@@ -1,0 +1,409 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * gons_covmerge(3), "Trees" and "The outcome": what becomes of the
+ * destination, of sources that cannot be merged, and of what others have put
+ * there.
+ */
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <atf-c.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "helpers.h"
+#include "merge.h"
+
+/*
+ * All of the files or none; what is missing, empty, or no file at all
+ */
+
+ATF_TC_WITHOUT_HEAD(all_or_none);
+ATF_TC_BODY(all_or_none, tc)
+{
+	char *dst;
+	size_t len;
+
+	plain("dst", GCC12, 0, 1, 1);
+	plain("a", GCC12, 0, 1, 1);
+	put_text("bad", "adcg");
+	dst = get_file("dst", &len);
+	merge(EBADMSG, "the second is bad", "dst", "a", "bad", "a", NULL);
+	ATF_CHECK_STREQ("bad", outcome.where);
+	ATF_CHECK_EQ(4, outcome.offset);
+	ATF_CHECK_EQ(0, outcome.merged);
+	check_file("dst", dst, len, "all or none");
+	put_text("bad", "mode: set\n");
+	merge(ENOTSUP, "profile of another kind", "dst", "a", "bad", NULL);
+	ATF_CHECK_STREQ("bad", outcome.where);
+	merge(ENOTSUP, "profile into .gcda", "dst", "bad", NULL);
+	check_file("dst", dst, len, "another kind");
+	put_text("text", "mode: set\na.go:1.1,2.2 1 1\n");
+	merge(ENOTSUP, ".gcda into a profile", "text", "bad", "a", NULL);
+	check_text("text", "mode: set\na.go:1.1,2.2 1 1\n");
+	merge(EBADMSG, ".gcda into a profile", "text", "a", NULL);
+	free(dst);
+}
+
+ATF_TC_WITHOUT_HEAD(skipped);
+ATF_TC_BODY(skipped, tc)
+{
+	static const char nul[] = "mode: set\na\0.go:1.1,2.2 1 1\n";
+	const char *src[] = { "none" };
+
+	put_text("empty", "");
+	plain("a", GCC12, 0, 1, 1);
+	merge(0, "nothing at all", "dst", NULL);
+	merge(0, "nothing there", "dst", "none", "empty", NULL);
+	ATF_CHECK_EQ(2, outcome.skipped);
+	ATF_CHECK_EQ(0, outcome.merged);
+	ATF_CHECK(!exists("dst"));
+	merge(0, "nothing there", "no/such/dir/dst", "none", NULL);
+	merge(0, "one of three", "dst", "none", "a", "empty", NULL);
+	ATF_CHECK_EQ(2, outcome.skipped);
+	ATF_CHECK_EQ(1, outcome.merged);
+	put_text("dst", "");
+	merge(0, "empty destination", "dst", "a", NULL);
+	merge(ENOENT, "no directory", "no/dst", "a", NULL);
+	ATF_CHECK_STREQ("no/dst", outcome.where);
+	ATF_CHECK_EQ(0, gons_covmerge("dst", src, 1, NULL));
+	ATF_CHECK_ERRNO(EINVAL, gons_covmerge(NULL, src, 1, NULL) == -1);
+	ATF_CHECK_ERRNO(EINVAL, gons_covmerge("dst", NULL, 1, NULL) == -1);
+	ATF_REQUIRE_EQ(0, mkdir("tree", 0755));
+	merge(EISDIR, "tree into file", "dst", "tree", NULL);
+	merge(ENOTDIR, "file into tree", "tree", "a", NULL);
+	merge(ENOTDIR, "tree and file", "new", "tree", "a", NULL);
+	put_text("cover", "mode: set\na.go:1.1,2.2 1 1\n");
+	put_text("dst", "");
+	merge(0, "text into an empty destination", "dst", "cover", NULL);
+	check_text("dst", "mode: set\na.go:1.1,2.2 1 1\n");
+	put_file("nul", nul, sizeof(nul) - 1);
+	merge(EBADMSG, "a NUL in a name", "dst", "nul", NULL);
+	merge(EINVAL, "into itself", "a", "a", NULL);
+	merge(EINVAL, "into itself", "tree", "tree", NULL);
+	ATF_CHECK(!exists("new"));
+}
+
+/* Nothing but regular files, and a symbolic link is none. */
+ATF_TC_WITHOUT_HEAD(planted);
+ATF_TC_BODY(planted, tc)
+{
+	char *dst;
+	size_t len;
+	int fd;
+
+	plain("real", GCC12, 0, 1, 1);
+	plain("dst", GCC12, 0, 1, 1);
+	dst = get_file("dst", &len);
+	ATF_REQUIRE_EQ(0, symlink("real", "link"));
+	ATF_REQUIRE_EQ(0, mkfifo("fifo", 0644));
+	alarm(20);
+	merge(ELOOP, "link", "dst", "link", NULL);
+	ATF_CHECK_STREQ("link", outcome.where);
+	merge(EINVAL, "fifo", "dst", "fifo", NULL);
+	merge(EINVAL, "device", "dst", "/dev/null", NULL);
+	merge(ELOOP, "to a link", "link", "real", NULL);
+	merge(EINVAL, "to a fifo", "fifo", "real", NULL);
+	check_file("dst", dst, len, "planted");
+	check_file("real", dst, len, "planted");
+	put_text("junk", "this is no coverage data\n");
+	merge(EBADMSG, "junk", "dst", "junk", NULL);
+	ATF_CHECK_EQ(0, outcome.offset);
+	merge(EBADMSG, "into junk", "junk", "real", NULL);
+	ATF_CHECK_STREQ("junk", outcome.where);
+	check_text("junk", "this is no coverage data\n");
+	ATF_REQUIRE(
+	    (fd = open("huge", O_RDWR | O_CREAT | O_CLOEXEC, 0644)) >= 0);
+	ATF_REQUIRE_EQ((ssize_t)len, write(fd, dst, len));
+	ATF_REQUIRE_EQ(0, ftruncate(fd, ((off_t)256 << 20) + 1));
+	ATF_REQUIRE_EQ(0, close(fd));
+	merge(EFBIG, "size", "dst", "huge", NULL);
+	free(dst);
+}
+
+ATF_TC_WITHOUT_HEAD(tree);
+ATF_TC_BODY(tree, tc)
+{
+	char *one, *two;
+	size_t len;
+
+	shell("mkdir -p a/x/y b/x/y b/empty a/plain outside");
+	plain("a/x/y/1.gcda", GCC12, 0, 1, 1);
+	plain("b/x/y/1.gcda", GCC12, 0, 1, 1);
+	plain("b/x/2.gcda", GCC12, 0, 1, 1);
+	plain("outside/3.gcda", GCC12, 0, 1, 1);
+	plain("two", GCC12, 0, 2, 2);
+	one = get_file("b/x/2.gcda", &len);
+	two = get_file("two", &len);
+	put_text("a/x/1.gcno", "a note");
+	put_text("a/plain/readme", "some text");
+	put_text("a/cover.out", "mode: set\na.go:1.1,2.2 1 0\n");
+	put_text("b/cover.out", "mode: set\na.go:1.1,2.2 1 1\n");
+	ATF_REQUIRE_EQ(0, symlink("../outside", "a/dir"));
+	ATF_REQUIRE_EQ(0, symlink("readme", "a/plain/link"));
+	merge(0, "trees", "out", "a", "none", "b", NULL);
+	ATF_CHECK_EQ(5, outcome.merged);
+	ATF_CHECK_EQ(1, outcome.skipped);
+	check_file("out/x/y/1.gcda", two, len, "in both");
+	check_file("out/x/2.gcda", one, len, "in one");
+	check_text("out/cover.out", "mode: set\na.go:1.1,2.2 1 1\n");
+	shell("test \"$(find out | sort | tr '\\n' ' ')\" = "
+	      "'out out/cover.out out/x out/x/2.gcda out/x/y out/x/y/1.gcda '");
+	/* Of a tree that holds the destination, that is left out. */
+	shell("mkdir w && cp -r b w/b && mkdir w/out");
+	merge(0, "within", "w/out", "w", NULL);
+	ATF_CHECK(exists("w/out/b/x/2.gcda") && !exists("w/out/out"));
+	shell("rm -r w/out; cp w/b/x/2.gcda w/b/0.gcda");
+	merge(0, "a new one within", "w/b/x/new/", "w", NULL);
+	check_file("w/b/x/new/b/x/2.gcda", one, len, "within");
+	shell("test $(find w -name '*.gcda' | wc -l) = 6");
+	shell("test -z \"$(find . -name '.gons-*')\"");
+	free(two);
+	free(one);
+}
+
+/* What is wrong is told and left out; all else is merged. */
+ATF_TC_WITHOUT_HEAD(tree_planted);
+ATF_TC_BODY(tree_planted, tc)
+{
+	char path[2048], *two;
+	size_t len;
+	int i;
+
+	shell("mkdir -p src/x dst/x elsewhere");
+	plain("src/x/1.gcda", GCC12, 0, 1, 1);
+	plain("src/x/2.gcda", GCC12, 0, 1, 1);
+	plain("dst/x/1.gcda", GCC12, 0, 1, 1);
+	plain("two", GCC12, 0, 2, 2);
+	plain("elsewhere/e", GCC12, 0, 1, 1);
+	two = get_file("two", &len);
+	ATF_REQUIRE_EQ(0, symlink("../../elsewhere/e", "src/x/link.gcda"));
+	alarm(20);
+	merge(ELOOP, "link", "dst", "src", NULL);
+	ATF_CHECK_STREQ("src/x/link.gcda", outcome.where);
+	ATF_CHECK_EQ(1, outcome.failed);
+	ATF_CHECK_EQ(2, outcome.merged);
+	check_file("dst/x/1.gcda", two, len, "beside a link");
+	shell("rm src/x/link.gcda; mkfifo src/x/fifo.gcda");
+	merge(EINVAL, "fifo", "dst", "src", NULL);
+	shell("rm src/x/fifo.gcda; echo junk >src/x/junk.gcda");
+	merge(EBADMSG, "junk", "dst", "src", NULL);
+	ATF_CHECK_STREQ("src/x/junk.gcda", outcome.where);
+	ATF_CHECK_EQ(0, outcome.offset);
+	ATF_CHECK(!exists("dst/x/junk.gcda"));
+	/* The destination is another build's, then malformed, then a link. */
+	shell("rm src/x/junk.gcda");
+	plain("dst/x/1.gcda", GCC11, 0, 1, 1);
+	merge(ESTALE, "stale", "dst", "src", NULL);
+	ATF_CHECK_STREQ("src/x/1.gcda", outcome.where);
+	ATF_CHECK_EQ(1, outcome.stale);
+	ATF_CHECK_EQ(0, outcome.failed);
+	put_text("dst/x/1.gcda", "adcg");
+	merge(EBADMSG, "bad destination", "dst", "src", NULL);
+	ATF_CHECK_STREQ("dst/x/1.gcda", outcome.where);
+	shell("rm -r dst/x; ln -s ../elsewhere dst/x");
+	merge(ELOOP, "link in the destination", "dst", "src", NULL);
+	ATF_CHECK(!exists("elsewhere/1.gcda"));
+	/* Deeper than anybody builds. */
+	(void)strcpy(path, "deep");
+	for (i = 0; i < 120; i++) {
+		ATF_REQUIRE_EQ(0, mkdir(path, 0755));
+		(void)strcat(path, "/d");
+	}
+	merge(ENAMETOOLONG, "depth", "new", "deep", NULL);
+	ATF_CHECK(!exists("new"));
+	free(two);
+}
+
+/*
+ * Go cover profiles
+ */
+
+/* A text is replaced, a .gcda file is written over; both as they were. */
+ATF_TC_WITHOUT_HEAD(replaced);
+ATF_TC_BODY(replaced, tc)
+{
+	struct stat before, after;
+
+	shell("mkdir d && ln -s d l");
+	put_text("src", "mode: set\na.go:1.1,2.2 1 1\n");
+	merge(0, "relative, through a linked directory", "l/dst", "src", NULL);
+	ATF_REQUIRE_EQ(0, chmod("d/dst", 0640));
+	ATF_REQUIRE_EQ(0, link("d/dst", "held"));
+	ATF_REQUIRE_EQ(0, stat("d/dst", &before));
+	merge(0, "text", "d/dst", "src", NULL);
+	ATF_REQUIRE_EQ(0, stat("d/dst", &after));
+	ATF_CHECK(before.st_ino != after.st_ino);
+	ATF_CHECK_EQ(before.st_mode, after.st_mode);
+	plain("a", GCC12, 0, 1, 1);
+	plain("b", GCC12, 0, 1, 1);
+	ATF_REQUIRE_EQ(0, stat("a", &before));
+	merge(0, ".gcda", "a", "b", NULL);
+	ATF_REQUIRE_EQ(0, stat("a", &after));
+	ATF_CHECK_EQ(before.st_ino, after.st_ino);
+	shell("test \"$(ls -A d)\" = dst");
+}
+
+/* A file among the files of one name that is none. */
+ATF_TC_WITHOUT_HEAD(tree_mixed);
+ATF_TC_BODY(tree_mixed, tc)
+{
+	shell("mkdir -p a b c");
+	plain("a/1.gcda", GCC12, 0, 1, 1);
+	plain("c/1.gcda", GCC12, 0, 1, 1);
+	ATF_REQUIRE_EQ(0, symlink("../a/1.gcda", "b/1.gcda"));
+	merge(ELOOP, "a link", "dst", "a", "b", "c", NULL);
+	ATF_CHECK_STREQ("b/1.gcda", outcome.where);
+	ATF_REQUIRE_EQ(0, unlink("b/1.gcda"));
+	ATF_REQUIRE_EQ(0, mkdir("b/1.gcda", 0755));
+	merge(EINVAL, "a directory", "dst", "a", "b", "c", NULL);
+	ATF_CHECK_STREQ("b/1.gcda", outcome.where);
+	ATF_CHECK_EQ(1, outcome.failed);
+	ATF_CHECK(!exists("dst/1.gcda"));
+}
+
+/* Where a path is longer than can be told, its beginning is. */
+ATF_TC_WITHOUT_HEAD(tree_deep);
+ATF_TC_BODY(tree_deep, tc)
+{
+	char name[251];
+	int i, top_fd;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	ATF_REQUIRE_EQ(0, mkdir("src", 0755));
+	ATF_REQUIRE((top_fd = open(".", O_RDONLY)) != -1);
+	ATF_REQUIRE_EQ(0, chdir("src"));
+	for (i = 0; i < 20; i++)
+		ATF_REQUIRE(mkdir(name, 0755) == 0 && chdir(name) == 0);
+	put_text("bad.gcda", "nonsense");
+	plain("good.gcda", GCC12, 0, 1, 1);
+	ATF_REQUIRE_EQ(0, fchdir(top_fd));
+	merge(EBADMSG, "deep", "dst", "src", NULL);
+	ATF_CHECK_EQ(1, outcome.merged);
+	ATF_CHECK_EQ(1, outcome.failed);
+	ATF_CHECK_EQ(sizeof(outcome.where) - 1, strlen(outcome.where));
+	ATF_CHECK_EQ(0, strncmp(outcome.where, "src/nnn", 7));
+	ATF_CHECK_EQ(NULL,
+	    strstr(outcome.where + sizeof(outcome.where) - 9, "bad.gcda"));
+	ATF_REQUIRE_EQ(0, chdir("dst"));
+	for (i = 0; i < 20; i++)
+		ATF_REQUIRE_EQ(0, chdir(name));
+	ATF_CHECK(exists("good.gcda") && !exists("bad.gcda"));
+	ATF_REQUIRE_EQ(0, fchdir(top_fd));
+	ATF_REQUIRE_EQ(0, close(top_fd));
+	/* others cannot */
+	shell("rm -rf src dst");
+}
+
+/* A limit of the process's own is an error, not its end by SIGXFSZ. */
+static void
+merge_limited(void *unused)
+{
+	struct rlimit limit = { 0, 100000 };
+	const char *src[] = { "src" };
+
+	(void)unused;
+	CHILD(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	CHILD(gons_covmerge("dst", src, 1, NULL) == -1 && errno == EFBIG);
+	src[0] = "text";
+	CHILD(gons_covmerge("sum", src, 1, NULL) == -1 && errno == EFBIG);
+	/* more than is written at once */
+	limit.rlim_cur = limit.rlim_max;
+	CHILD(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	src[0] = "long";
+	CHILD(gons_covmerge("sum", src, 1, NULL) == -1 && errno == EFBIG);
+}
+
+ATF_TC_WITHOUT_HEAD(limited);
+ATF_TC_BODY(limited, tc)
+{
+	plain("src", GCC12, 0, 1, 1);
+	plain("dst", GCC12, 0, 2, 2);
+	put_text("text", "mode: count\na.go:1.1,2.2 1 1\n");
+	shell("{ echo mode: count; for i in $(seq 8000); do "
+	      "echo a.go:$i.1,$i.2 1 1; done; } >long");
+	in_child(merge_limited, NULL);
+	plain("old", GCC12, 0, 2, 2);
+	shell("cmp dst old && test \"$(ls -A | tr '\\n' ' ')\" = "
+	      "'dst long old src text '");
+}
+
+/* Before Linux 3.15, on file systems that cannot, and behind old filters. */
+static void
+merge_old(void *unused)
+{
+	static const struct rule rules[] = {
+		{ SYS_fcntl, 1, ~0u, F_OFD_SETLK, EINVAL },
+		{ SYS_fcntl, 1, ~0u, F_OFD_SETLKW, EINVAL },
+		{ SYS_renameat2, -1, 0, 0, EINVAL },
+		{ SYS_fallocate, -1, 0, 0, EOPNOTSUPP },
+	};
+	const char *src[] = { "src" };
+	size_t i;
+
+	(void)unused;
+	forbid(rules, sizeof(rules) / sizeof(rules[0]));
+	for (i = 0; i < 2; i++)
+		CHILD(gons_covmerge("dst", src, 1, NULL) == 0);
+	src[0] = "many";
+	for (i = 0; i < 2; i++)
+		CHILD(gons_covmerge("large", src, 1, NULL) == 0);
+	src[0] = "tree";
+	for (i = 0; i < 2; i++)
+		CHILD(gons_covmerge("new", src, 1, NULL) == 0);
+	src[0] = "text";
+	for (i = 0; i < 2; i++)
+		CHILD(gons_covmerge("newtext", src, 1, NULL) == 0);
+}
+
+ATF_TC_WITHOUT_HEAD(old_kernels);
+ATF_TC_BODY(old_kernels, tc)
+{
+	struct data d;
+	int i, round;
+
+	need_filters();
+	plain("src", GCC12, 0, 1, 1);
+	plain("sum", GCC12, 0, 2, 2);
+	for (round = 1; round <= 2; round++) {
+		head(&d, GCC12, 0);
+		for (i = 0; i < 400; i++) {
+			function(&d, 1 + (uint32_t)i);
+			counters(&d, 0, 1, U(round));
+		}
+		tail(&d, round == 1 ? "many" : "manysum");
+	}
+	put_text("text", "mode: count\na.go:1.1,2.2 1 1\n");
+	shell("mkdir -p tree/sub && cp src tree/sub/1.gcda");
+	in_child(merge_old, NULL);
+	shell("cmp dst sum && cmp large manysum && cmp new/sub/1.gcda sum");
+	check_text("newtext", "mode: count\na.go:1.1,2.2 1 2\n");
+	shell("test -z \"$(find . -name '.gons-*')\"");
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, all_or_none);
+	ATF_TP_ADD_TC(tp, skipped);
+	ATF_TP_ADD_TC(tp, planted);
+	ATF_TP_ADD_TC(tp, tree);
+	ATF_TP_ADD_TC(tp, tree_planted);
+	ATF_TP_ADD_TC(tp, tree_mixed);
+	ATF_TP_ADD_TC(tp, tree_deep);
+	ATF_TP_ADD_TC(tp, limited);
+	ATF_TP_ADD_TC(tp, old_kernels);
+	ATF_TP_ADD_TC(tp, replaced);
+	return (atf_no_error());
+}

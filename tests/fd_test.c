@@ -1,0 +1,311 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * Descriptors of reexec.o by themselves: whether one is still the library's,
+ * and what older kernels lack.
+ */
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <atf-c.h>
+
+#include "../lib/reexec.h"
+#include "filters.h"
+
+static void
+know_proc(void)
+{
+	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	ATF_REQUIRE(fd != -1);
+	gons__keep_proc(fd);
+}
+
+static int
+is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) != -1;
+}
+
+/* A child that waits for nothing but its end. */
+static pid_t
+start_child(void)
+{
+	pid_t pid = fork();
+
+	ATF_REQUIRE(pid != -1);
+	if (pid == 0)
+		for (;;)
+			(void)pause();
+	return pid;
+}
+
+ATF_TC_WITHOUT_HEAD(another_file);
+ATF_TC_BODY(another_file, tc)
+{
+	int fd[2];
+	struct kept kept;
+
+	ATF_REQUIRE_EQ(0, pipe(fd));
+	gons__keep(&kept, fd[0]);
+	ATF_CHECK(gons__is_kept(&kept));
+	ATF_REQUIRE_EQ(fd[0], dup2(STDIN_FILENO, fd[0]));
+	ATF_CHECK(!gons__is_kept(&kept));
+	errno = EDOM;
+	gons__unkeep(&kept);
+	ATF_CHECK_EQ(EDOM, errno);
+	ATF_CHECK_EQ(-1, kept.fd);
+	ATF_CHECK_MSG(is_open(fd[0]), "closed a descriptor of others");
+	ATF_CHECK(!gons__is_kept(&kept));
+	gons__keep(&kept, fd[1]);
+	gons__unkeep(&kept);
+	ATF_CHECK_MSG(!is_open(fd[1]), "left its own open");
+}
+
+/* As before Linux 6.9, where all pidfds have one inode. */
+ATF_TC_WITHOUT_HEAD(nameless_pidfd);
+ATF_TC_BODY(nameless_pidfd, tc)
+{
+	pid_t pid = start_child(), other = start_child();
+	struct kept kept, none;
+	int fd[2];
+
+	know_proc();
+	gons__keep(&kept, (int)syscall(SYS_pidfd_open, pid, 0));
+	kept.nameless = 1;
+	kept.pid = pid;
+	ATF_CHECK(gons__is_kept(&kept));
+	kept.pid = other;
+	ATF_CHECK_MSG(!gons__is_kept(&kept), "took another process for it");
+	kept.pid = pid;
+	ATF_REQUIRE_EQ(0, kill(pid, SIGKILL));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, 0));
+	ATF_CHECK_MSG(gons__is_kept(&kept), "its process has ended");
+
+	ATF_REQUIRE_EQ(0, pipe(fd));
+	gons__keep(&none, fd[0]);
+	none.nameless = 1;
+	none.pid = other;
+	ATF_CHECK_MSG(!gons__is_kept(&none), "took a pipe for it");
+	none.pid = -2;
+	ATF_CHECK_MSG(!gons__is_kept(&none), "took a pipe for it");
+	gons__keep_proc(-1);
+	ATF_CHECK_MSG(!gons__is_kept(&kept), "does not know, without /proc");
+	ATF_REQUIRE_EQ(0, kill(other, SIGKILL));
+	ATF_REQUIRE_EQ(other, waitpid(other, NULL, 0));
+}
+
+/* Where no file can be identified, /proc is not trusted. */
+ATF_TC_WITHOUT_HEAD(unidentified);
+ATF_TC_BODY(unidentified, tc)
+{
+	static const struct rule rules[] = {
+		{ SYS_statx, -1, 0, 0, EPERM },
+#ifdef SYS_newfstatat
+		{ SYS_newfstatat, -1, 0, 0, EPERM },
+#endif
+#ifdef SYS_fstat64
+		{ SYS_fstat64, -1, 0, 0, EPERM },
+#endif
+		{ SYS_fstat, -1, 0, 0, EPERM },
+	};
+	struct kept kept;
+	int fd[2];
+
+	need_filters();
+	ATF_REQUIRE_EQ(0, pipe(fd));
+	forbid(rules, sizeof(rules) / sizeof(*rules));
+	know_proc();
+	ATF_CHECK_EQ(-1, gons__kept_proc());
+	gons__keep(&kept, fd[0]);
+	ATF_CHECK(!gons__is_kept(&kept));
+}
+
+/* A flag that the kernel does not know is done without. */
+ATF_TC_WITHOUT_HEAD(memory_flag);
+ATF_TC_BODY(memory_flag, tc)
+{
+	int fd;
+
+	ATF_CHECK((fd = gons__memory_fd("test", 0x40000000u)) > 2);
+	ATF_CHECK_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
+	ATF_CHECK_EQ(0, gons__seal(fd));
+	ATF_CHECK_EQ(-1, ftruncate(fd, 1));
+}
+
+/* Two descriptors of five are kept, with gaps between all of them. */
+static void
+close_others(enum closing when, int proc)
+{
+	int fd[5], keep[2], i;
+
+	for (i = 0; i < 5; i++)
+		ATF_REQUIRE((fd[i] = fcntl(STDOUT_FILENO, F_DUPFD,
+				 proc + 10 + 2 * i)) != -1);
+	keep[0] = fd[1];
+	keep[1] = fd[3];
+	gons__close_others(keep, 2, when, proc);
+	for (i = 0; i < 5; i++)
+		if (i % 2 == 1)
+			ATF_CHECK_EQ_MSG(
+			    0, fcntl(fd[i], F_GETFD), "%d was to be kept", i);
+		else if (when == CLOSE_NOW)
+			ATF_CHECK_MSG(!is_open(fd[i]), "%d is open", i);
+		else
+			ATF_CHECK_EQ_MSG(FD_CLOEXEC, fcntl(fd[i], F_GETFD),
+			    "%d stays open", i);
+	for (i = 0; i < 3; i++)
+		ATF_CHECK_MSG(is_open(i), "closed %d", i);
+}
+
+ATF_TC_WITHOUT_HEAD(at_exec);
+ATF_TC_BODY(at_exec, tc)
+{
+	close_others(CLOSE_AT_EXEC, -1);
+}
+
+ATF_TC_WITHOUT_HEAD(now);
+ATF_TC_BODY(now, tc)
+{
+	close_others(CLOSE_NOW, -1);
+}
+
+/* As before Linux 5.9. */
+static void
+no_close_range(enum closing when, int with_proc)
+{
+	static const struct rule rules[] = {
+		{ SYS_close_range, -1, 0, 0, ENOSYS },
+	};
+	struct rlimit few = { 200, 200 };
+	int proc = -1;
+
+	need_filters();
+	if (with_proc)
+		ATF_REQUIRE((proc = open("/proc", O_RDONLY | O_DIRECTORY)) > 2);
+	else
+		ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+	forbid(rules, 1);
+	close_others(when, proc);
+}
+
+ATF_TC_WITHOUT_HEAD(listed);
+ATF_TC_BODY(listed, tc)
+{
+	no_close_range(CLOSE_NOW, 1);
+}
+
+ATF_TC_WITHOUT_HEAD(listed_at_exec);
+ATF_TC_BODY(listed_at_exec, tc)
+{
+	no_close_range(CLOSE_AT_EXEC, 1);
+}
+
+ATF_TC_WITHOUT_HEAD(counted);
+ATF_TC_BODY(counted, tc)
+{
+	no_close_range(CLOSE_NOW, 0);
+}
+
+/* One call of getdents64(2) does not bring all of these. */
+ATF_TC_WITHOUT_HEAD(many_listed);
+ATF_TC_BODY(many_listed, tc)
+{
+	static const struct rule rules[] = {
+		{ SYS_close_range, -1, 0, 0, ENOSYS },
+	};
+	int i, keep, proc;
+
+	need_filters();
+	ATF_REQUIRE((proc = open("/proc", O_RDONLY | O_DIRECTORY)) > 2);
+	for (i = 0; i < 150; i++)
+		ATF_REQUIRE((keep = fcntl(STDOUT_FILENO, F_DUPFD, 3)) != -1);
+	forbid(rules, 1);
+	gons__close_others(&keep, 1, CLOSE_NOW, proc);
+	for (i = 3; i < keep; i++)
+		ATF_CHECK_MSG(!is_open(i), "%d is open", i);
+	ATF_CHECK(is_open(keep));
+}
+
+/* What a child says is read to its end, and its beginning is kept. */
+ATF_TC_WITHOUT_HEAD(words);
+ATF_TC_BODY(words, tc)
+{
+	static char text[4095];
+	struct buf words = { NULL, 0, 0, 0 };
+	size_t sent = 0;
+	int fd[2];
+
+	ATF_REQUIRE_EQ(0, gons__open_pipe(&fd[0], &fd[1]));
+	ATF_CHECK(fd[0] > 2 && fd[1] > 2);
+	ATF_CHECK(gons__read_words(fd[0], &words) == -1 && errno == EAGAIN);
+	memset(text, 'x', sizeof(text));
+	while (sent < STDERR_MAX + sizeof(text)) {
+		ATF_REQUIRE_EQ(
+		    (ssize_t)sizeof(text), write(fd[1], text, sizeof(text)));
+		sent += sizeof(text);
+		while (gons__read_words(fd[0], &words) > 0)
+			continue;
+		ATF_CHECK_EQ(sent < STDERR_MAX ? sent : STDERR_MAX, words.len);
+	}
+	ATF_REQUIRE_EQ(3, write(fd[1], "abc", 3));
+	ATF_CHECK_EQ(3, gons__read_words(fd[0], NULL));
+	ATF_REQUIRE_EQ(0, close(fd[1]));
+	ATF_CHECK_EQ(0, gons__read_words(fd[0], &words));
+	free(words.p);
+}
+
+/* Nobody reads any more: an errno value, and no signal that was not there. */
+ATF_TC_WITHOUT_HEAD(no_reader);
+ATF_TC_BODY(no_reader, tc)
+{
+	sigset_t pipe_set, old, now;
+	int fd[2];
+
+	ATF_REQUIRE_EQ(0, pipe(fd));
+	ATF_CHECK_EQ(0, gons__write_quietly(fd[1], "x", 1));
+	ATF_REQUIRE_EQ(0, close(fd[0]));
+	ATF_REQUIRE_EQ(0, sigprocmask(SIG_SETMASK, NULL, &old));
+	ATF_CHECK_EQ(EPIPE, gons__write_quietly(fd[1], "x", 1));
+	ATF_REQUIRE_EQ(0, sigprocmask(SIG_SETMASK, NULL, &now));
+	ATF_CHECK_EQ(sigismember(&old, SIGPIPE), sigismember(&now, SIGPIPE));
+
+	ATF_REQUIRE_EQ(0, sigemptyset(&pipe_set));
+	ATF_REQUIRE_EQ(0, sigaddset(&pipe_set, SIGPIPE));
+	ATF_REQUIRE_EQ(0, sigprocmask(SIG_BLOCK, &pipe_set, NULL));
+	ATF_CHECK_EQ(EPIPE, gons__write_quietly(fd[1], "x", 1));
+	ATF_REQUIRE_EQ(0, sigpending(&now));
+	ATF_CHECK_MSG(!sigismember(&now, SIGPIPE), "left a signal");
+	ATF_REQUIRE_EQ(0, raise(SIGPIPE));
+	ATF_CHECK_EQ(EPIPE, gons__write_quietly(fd[1], "x", 1));
+	ATF_REQUIRE_EQ(0, sigpending(&now));
+	ATF_CHECK_MSG(sigismember(&now, SIGPIPE), "took the host's signal");
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, another_file);
+	ATF_TP_ADD_TC(tp, nameless_pidfd);
+	ATF_TP_ADD_TC(tp, unidentified);
+	ATF_TP_ADD_TC(tp, memory_flag);
+	ATF_TP_ADD_TC(tp, at_exec);
+	ATF_TP_ADD_TC(tp, now);
+	ATF_TP_ADD_TC(tp, listed);
+	ATF_TP_ADD_TC(tp, listed_at_exec);
+	ATF_TP_ADD_TC(tp, counted);
+	ATF_TP_ADD_TC(tp, many_listed);
+	ATF_TP_ADD_TC(tp, words);
+	ATF_TP_ADD_TC(tp, no_reader);
+	return atf_no_error();
+}

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# mutate.py SOURCES DIRECTORY MUTANTS SEED [FILE[:LINE]...]: see mk/mutate.mk.
+#
+# DIRECTORY/sound has the sources as they are, and their objects; each worker has
+# a copy of it.  For a fault a worker compiles one file, joins its object, and
+# links each test program when the first of its cases is due, with objects of
+# tests that were compiled once.  cases.py runs the cases, the quickest first.
+# The next run uses what is in DIRECTORY.
+
+import fnmatch
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from faults import faults
+
+WORKERS = 2
+# Most cases wait for another process most of their time.
+SLOTS = 3
+# What the cases, and the compilers that they start, need.
+KEPT = ("PATH", "MAKE", "CC")
+
+
+class Tree:
+    """A directory with sources, objects and programs in it."""
+
+    def __init__(self, top):
+        self.top = top
+        self.lib, self.tests = top / "lib", top / "tests"
+        self.log = top / "log"
+
+    def run(self, command, where):
+        """True if that command of the shell succeeds."""
+        with open(self.log, "w") as log:
+            return subprocess.run(command, shell=True, cwd=where, stdout=log,
+                                  stdin=subprocess.DEVNULL,
+                                  stderr=log).returncode == 0
+
+    def cases(self, plan, done, stop, name="run"):
+        """Runs the cases and tells done() what became of each."""
+        where, log_name = self.top / name, self.top / ("log-" + name)
+        command = ["unshare", "-m", "-p", "-f", "--mount-proc", "--kill-child"]
+        if os.geteuid() != 0:
+            command.insert(1, "-r")
+        shutil.rmtree(where, ignore_errors=True)
+        plan = dict(plan, programs=str(self.tests), slots=SLOTS, stop=stop,
+                    run=str(where))
+        # Paths of the sound sources become those of this tree.
+        text = json.dumps(plan).replace(plan.pop("sound"), str(self.top))
+        with open(log_name, "w") as log, subprocess.Popen(
+                command + [sys.executable, "-B",
+                           str(Path(__file__).parent / "cases.py"),
+                           str(self.top)], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=log, text=True) as child:
+            child.stdin.write(text)
+            child.stdin.close()
+            for line in child.stdout:
+                done(*json.loads(line))
+        if child.returncode != 0:
+            raise RuntimeError("cases.py failed, see %s" % log_name)
+
+
+class Sound(Tree):
+    """The sources without a fault."""
+
+    def __init__(self, sources, directory):
+        super().__init__(directory / "sound")
+        self.objects = directory / "objects"
+        self.objects.mkdir(exist_ok=True)
+        self.environment = {name: os.environ[name] for name in KEPT
+                            if name in os.environ}
+        self.copy(sources)
+        self.build("lib", "-j2 autostart.o libgons.a")
+        self.read_library()
+        self.build("tests", "-j2 ${SOBJS} ${POBJS} ${ATF_OBJS} h_target "
+                   "${DATA:S,^,${.OBJDIR}/,}")
+        self.read_tests()
+        self.measured = self.top / "measured"
+        self.ready = set()
+        self.times = {}
+        if self.measured.exists():
+            self.times = json.loads(self.measured.read_text())
+
+    def copy(self, sources):
+        """What is unchanged keeps its time, so that make leaves it alone."""
+        kept = set()
+        for root in ("Makefile.inc", "lib", "tests", "include", "mk"):
+            path = sources / root
+            for each in [path] if path.is_file() else path.rglob("*"):
+                if each.is_dir() or each.suffix in (".o", ".pico", ".d", ".a"):
+                    continue
+                name = each.relative_to(sources)
+                copy = self.top / name
+                kept.add(name)
+                if not (copy.exists() and
+                        copy.read_bytes() == each.read_bytes()):
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(each, copy)
+        for each in list(self.top.rglob("*.[ch]")):
+            if each.relative_to(self.top) not in kept:
+                each.unlink()
+
+    def make(self, where, *arguments):
+        command = [os.environ.get("MAKE", "bmake"), "-C",
+                   str(self.top / where), "CFLAGS=-O2"]
+        return subprocess.run(command + list(arguments), check=True, text=True,
+                              env=self.environment, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT).stdout
+
+    def ask(self, where, expressions):
+        """What make makes of them: a list."""
+        arguments = [word for each in expressions for word in ("-V", each)]
+        return self.make(where, *arguments).split("\n")[:-1]
+
+    def build(self, where, targets):
+        words = " ".join(self.ask(where, [targets])).split()
+        try:
+            self.make(where, *words)
+        except subprocess.CalledProcessError as error:
+            sys.exit("mutate: does not build: " + error.stdout)
+
+    def read_library(self):
+        """How each file is compiled, and how its object is put together."""
+        objects, have_json = self.ask("lib", ["${OBJECTS_ALL}",
+                                              "${GONS_HAVE_JSON}"])
+        objects = objects.split()
+        if have_json == "yes":
+            self.build("lib", "libgons_json.a")
+            objects.append("json")
+        self.files = {}
+        said = self.ask("lib", [each.replace("NAME", name)
+                                for name in objects for each in (
+            "${PARTS.NAME}", "${SUFFIX.NAME}",
+            "${CC} ${CFLAGS} -fno-lto -r -nostdlib -o NAME.o ${POBJS.NAME}",
+            "${COMPILE:N-MD:N-MP:N-MF:N*.d} -fPIC ${FLAGS.NAME} -fno-lto")])
+        for i, name in enumerate(objects):
+            parts, suffix, join, compiler = said[4 * i:4 * i + 4]
+            archive = "libgons_json.a" if name == "json" else "libgons.a"
+            after = "ar rcsD %s %s.o" % (archive, name)
+            if suffix != ".o":
+                after = join + " && " + after
+            for part in parts.split():
+                built = part[:-2] + suffix
+                self.files[part] = (built, "%s -c -o %s %s/%s" % (
+                    compiler, built, self.lib, part), after)
+
+    def read_tests(self):
+        """How the object of a test is compiled and its program linked."""
+        names, helpers, environment = self.ask("tests", [
+            "${TESTS_C} ${TESTS_JSON}", "${HELPERS}", "${TESTENV}"])
+        environment = subprocess.run(
+            "env -i %s env" % environment, shell=True, check=True, text=True,
+            env=self.environment, stdout=subprocess.PIPE).stdout
+        self.variables = dict(
+            line.split("=", 1) for line in environment.split("\n") if line)
+        self.variables.update(self.environment)
+        self.programs, helpers = names.split(), helpers.split()
+        every = self.programs + helpers
+        said = self.ask("tests", [each.replace("NAME", name)
+                                  for name in every for each in (
+            "${COMPILE.NAME:N-MD:N-MP:N-MF:N*.d} ${INCLUDES} ${FLAGS.NAME}",
+            "${SRC.NAME}", "${LDFLAGS} ${LINKFLAGS} -o NAME " +
+            str(self.objects) + "/NAME.o ${MORE.NAME} ${WITH.NAME} "
+            "${LATE.NAME} ${LIBS.NAME}", "${MORE.NAME}")])
+        self.compilers, self.links = {}, {}
+        for i, name in enumerate(every):
+            compiler, source, link, more = said[4 * i:4 * i + 4]
+            self.compilers[name] = (source, "%s -c -o %s/%s.o %s" % (
+                compiler, self.objects, name, source))
+            self.links[name] = [compiler + " " + link]
+            texts = [Path(source)] + [
+                self.tests / "support" / (part[:-2] + ".c")
+                for part in more.split() if part != "helpers.o"]
+            for helper in helpers:
+                if any(text.exists() and helper in text.read_text()
+                       for text in texts) and helper != name:
+                    self.links[name].append(helper)
+        for name in self.programs:
+            self.links[name] = [self.links[each][0] if each in helpers else each
+                                for each in self.links[name]]
+        self.helpers = helpers
+
+    def compile_tests(self, names):
+        """Compiles what is older than its source or any header."""
+        headers = max(each.stat().st_mtime for each in self.top.rglob("*.h"))
+        for name in names:
+            source, command = self.compilers[name]
+            built = self.objects / (name + ".o")
+            if built.exists() and built.stat().st_mtime > max(
+                    headers, Path(source).stat().st_mtime):
+                continue
+            self.times.pop(name, None)
+            if not self.run(command, self.tests):
+                sys.exit("mutate: does not build, see %s" % self.log)
+
+    def plan(self, cases):
+        return {"sound": str(self.top), "environment": self.variables,
+                "link": self.links, "cases": cases}
+
+    def measure(self, names):
+        """How long does each case take that passes?"""
+        self.compile_tests([name for name in names + self.helpers
+                            if name not in self.ready])
+        cases = []
+        for name in names:
+            if name in self.ready:
+                continue
+            self.ready.add(name)
+            for command in self.links[name]:
+                if not self.run(command, self.tests):
+                    sys.exit("mutate: does not link, see %s" % self.log)
+            if name not in self.times:
+                listed = subprocess.run(
+                    [str(self.tests / name), "-s", str(self.tests), "-l"],
+                    check=True, stdout=subprocess.PIPE, text=True).stdout
+                cases += [(name, line[7:], 300) for line in listed.split("\n")
+                          if line.startswith("ident: ")]
+
+        def done(program, case, word, why, seconds, _):
+            if word == "passed":
+                self.times.setdefault(program, {})[case] = seconds
+            else:
+                print("mutate: without %s:%s, which %s: %s" % (
+                    program, case, word, why), flush=True)
+
+        if cases:
+            self.cases(dict(self.plan(cases), link={}), done, False)
+            self.measured.write_text(json.dumps(self.times))
+
+
+class Worker(Tree):
+    """A copy of the tree that faults are planted in."""
+
+    def __init__(self, sound, number):
+        super().__init__(sound.top.with_name("worker%d" % number))
+        self.sound = sound
+        self.number = number
+        shutil.rmtree(self.top, ignore_errors=True)
+        shutil.copytree(sound.top, self.top,
+                        ignore=shutil.ignore_patterns("run*"))
+
+    def command(self, text):
+        return text.replace(str(self.sound.top), str(self.top))
+
+    def judge(self, fault, programs, kills):
+        """What becomes of it: a word, and why."""
+        built, compiler, after = self.sound.files[fault.path]
+        source = self.lib / fault.path
+        sound = (self.sound.lib / built).read_bytes()
+        original = source.read_text()
+        try:
+            source.write_text(fault.text)
+            if not self.run(self.command(compiler), self.lib):
+                return "does not compile", ""
+            if (self.lib / built).read_bytes() == sound:
+                return "same code", ""
+            if not self.run(self.command(after), self.lib):
+                return "does not compile", ""
+            return self.try_cases(programs, kills)
+        finally:
+            source.write_text(original)
+            (self.lib / built).write_bytes(sound)
+
+    def try_cases(self, programs, kills):
+        times = [(seconds / (1 + 4 * kills.get((name, case), 0)), name, case,
+                  seconds)
+                 for name in programs
+                 for case, seconds in self.sound.times.get(name, {}).items()]
+        left = [(name, case, 30 + 10 * seconds)
+                for _, name, case, seconds in sorted(times)]
+        while left:
+            found = []
+
+            def done(program, case, word, why, *_):
+                if word in ("failed", "late"):
+                    found.append((program, case, word, why))
+
+            self.cases(self.sound.plan(left), done, True)
+            for program, case, word, why in found:
+                if self.passes(program, case, word == "late"):
+                    kills[program, case] = kills.get((program, case), 0) + 1
+                    return ("timed out" if word == "late" else "killed",
+                            "%s:%s: %s" % (program, case, why))
+            if not found:
+                break
+            # Those before it in the list may have been running.
+            failed = {(program, case) for program, case, _, _ in found}
+            left = [each for each in left if each[:2] not in failed]
+        return "survived", ""
+
+    def passes(self, program, case, soon):
+        """Is it the fault, and not the load, that a case fails for?"""
+        said = []
+        plan = self.sound.plan([(program, case, 10 if soon else 120)])
+        self.sound.cases(dict(plan, link={}),
+                         lambda *words: said.append(words[2]), False,
+                         "run%d" % self.number)
+        return said == ["passed"]
+
+
+def read_table(name, programs):
+    """Which tests answer for which file."""
+    table = []
+    for line in name.read_text().split("\n"):
+        words = line.split()
+        if words and not line.startswith("#"):
+            table.append((words[0], [
+                program for program in programs
+                if any(fnmatch.fnmatch(program, each) for each in words[1:])]))
+
+    def tests(path):
+        for pattern, found in table:
+            if fnmatch.fnmatch(path, pattern + ".c"):
+                return found
+        sys.exit("mutate: %s has no tests for %s" % (name, path))
+
+    return tests
+
+
+def read_equivalents(name):
+    """The faults of that list, each with a reason."""
+    known = set()
+    for line in name.read_text().split("\n"):
+        fields = line.split("\t")
+        if line.startswith("#") or line == "":
+            continue
+        if len(fields) != 6 or fields[5] == "":
+            sys.exit("mutate: %s: not six fields: %s" % (name, line))
+        known.add(tuple(fields[:5]))
+    return known
+
+
+def complain_of_old(known, every):
+    """The sources have changed, and a line of the list fits no more."""
+    there = {fault.key() for fault in every}
+    files = {fault.path for fault in every}
+    for key in sorted(known - there):
+        if key[0] in files:
+            print("mutate: no such fault any more: %s" % "\t".join(key))
+
+
+def choose(every, wanted, count, seed):
+    """FILE, or FILE:LINE for all the faults of a line."""
+    lines = {each for each in wanted if ":" in each}
+    if lines:
+        return [fault for fault in every
+                if "%s:%d" % (fault.path, fault.line) in lines]
+    # A change of the sources leaves the same ones elsewhere, and the first of
+    # them are a smaller choice.
+    return sorted(every, key=lambda fault: hashlib.sha256(
+        "\0".join((str(seed),) + fault.key()).encode()).digest())[:count]
+
+
+def summary(results):
+    total = {}
+    for fault, word in results:
+        total.setdefault(fault.path, []).append(word)
+    total["all"] = [word for _, word in results]
+    print()
+    for path, words in sorted(total.items(), key=lambda each:
+                              (each[0] == "all", each[0])):
+        print("%s: %s" % (path, ", ".join(
+            "%d %s" % (words.count(word), word)
+            for word in sorted(set(words)))))
+    noticed = [word for _, word in results if word in ("killed", "timed out")]
+    survivors = [fault for fault, word in results if word == "survived"]
+    print("%d noticed, %d survived" % (len(noticed), len(survivors)))
+    for fault in survivors:
+        print("survived: %s" % fault)
+
+
+def main():
+    sources, directory = Path(sys.argv[1]), Path(sys.argv[2])
+    count, seed, wanted = int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:]
+    directory.mkdir(parents=True, exist_ok=True)
+    sound = Sound(sources, directory)
+    files = sorted({each.split(":")[0] for each in wanted} or sound.files)
+    every = []
+    for name in files:
+        every += faults(name, (sound.lib / name).read_text())
+    data = sources / "tests/mutate"
+    complain_of_old(read_equivalents(data / "equivalent"), every)
+    tests = read_table(data / "tests", sound.programs)
+    chosen = choose(every, wanted, count, seed)
+    print("mutate: %d of %d faults, seed %d" % (len(chosen), len(every), seed),
+          flush=True)
+
+    queue = list(chosen)
+    results = []
+    kills = {}
+    lock, measuring = threading.Lock(), threading.Lock()
+
+    def work(worker):
+        while True:
+            with lock:
+                if not queue:
+                    return
+                fault = queue.pop(0)
+            began = time.monotonic()
+            # The list may grow meanwhile.
+            if fault.key() in read_equivalents(data / "equivalent"):
+                word, why = "equivalent", ""
+            else:
+                with measuring:
+                    sound.measure(tests(fault.path))
+                began = time.monotonic()
+                word, why = worker.judge(fault, tests(fault.path), kills)
+            with lock:
+                results.append((fault, word))
+                print("%s: %s%s (%d s)" % (
+                    word, fault, " by " + why if why else "",
+                    time.monotonic() - began), flush=True)
+
+    threads = [threading.Thread(target=work, args=(Worker(sound, number),))
+               for number in range(WORKERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    results.sort(key=lambda each: (each[0].path, each[0].line))
+    summary(results)
+
+
+main()

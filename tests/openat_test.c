@@ -1,0 +1,532 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * gons_openat(3): flags and devices, paths as the kernel resolves them,
+ * arguments that are refused, and kernels and /proc that do not help.
+ */
+
+#include <sys/inotify.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <atf-c.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "helpers.h"
+#include "trees.h"
+
+static const int corpus_flags[] = { O_RDONLY, O_RDONLY | O_NOFOLLOW, O_PATH,
+	O_PATH | O_NOFOLLOW, O_RDWR, O_WRONLY | O_TRUNC, O_RDWR | O_CREAT,
+	O_WRONLY | O_CREAT | O_EXCL, O_DIRECTORY, O_RDWR | O_TMPFILE };
+#define NFLAGS (sizeof(corpus_flags) / sizeof(corpus_flags[0]))
+
+static void
+is_refused(const char *path, int flags, int errnum)
+{
+	int fd = gons_openat(root, path, flags, 0600);
+
+	if (fd != -1 || errno != errnum)
+		fprintf(stderr, "%s, %#x: %d, %s\n", path, (unsigned)flags, fd,
+		    strerror(errno));
+	CHILD(fd == -1 && errno == errnum);
+}
+
+static void
+device_files(void)
+{
+	static const char *const paths[] = { "dev/null", "/dev/null",
+		"dev/pts/ptmx", "dev/ptmx", "to-null" };
+	static const int flags[] = { O_RDONLY, O_WRONLY, O_RDWR,
+		O_RDWR | O_CREAT, O_WRONLY | O_TRUNC, ACCESS };
+	struct stat st;
+	size_t i, k;
+	int fd;
+
+	set_link("tree/to-null", "dev/../dev/null");
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		for (k = 0; k < sizeof(flags) / sizeof(flags[0]); k++)
+			is_refused(paths[i], flags[k], ENXIO);
+		is_refused(paths[i], O_DIRECTORY, ENOTDIR);
+		is_refused(paths[i], O_RDWR | O_CREAT | O_EXCL, EEXIST);
+		/* to look at it is harmless */
+		CHILD((fd = gons_openat(root, paths[i], O_PATH)) != -1);
+		CHILD(fstat(fd, &st) == 0 && S_ISCHR(st.st_mode));
+		close(fd);
+	}
+	/* a FIFO blocks nobody, a socket cannot be opened */
+	CHILD((fd = gons_openat(root, "fifo", O_RDONLY)) != -1);
+	close(fd);
+	is_refused("fifo", O_WRONLY, ENXIO);
+	is_refused("socket", O_RDWR, ENXIO);
+}
+
+ATF_TC(devices);
+ATF_TC_HEAD(devices, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "no device is opened");
+}
+ATF_TC_BODY(devices, tc)
+{
+	(void)tc;
+	both_worlds(device_files);
+}
+
+/* All names that there are, or that may come to be. */
+static const char *const names[] = { "sub/file", "sub/new",
+	"sub/dangling-twice", "sub/dangling-up", "sub", "file", "readonly",
+	"link", "dangling", "dangling-abs", "dangling-nodir", "dirlink", "loop",
+	"loop2", "pool", "fifo", "new", "none", "nodir" };
+#define NNAMES (sizeof(names) / sizeof(names[0]))
+
+static void
+grow(const char *dir)
+{
+	size_t i;
+
+	CHILD(chdir(dir) == 0);
+	for (i = 0; i < NNAMES; i++)
+		if (unlink(names[i]) == -1)
+			(void)rmdir(names[i]);
+	CHILD(mkdir("sub", 0755) == 0);
+	put("file", THERE);
+	put("sub/file", THERE);
+	put("readonly", THERE);
+	CHILD(chmod("readonly", 0) == 0);
+	CHILD(symlink("file", "link") == 0);
+	CHILD(symlink("new", "dangling") == 0);
+	CHILD(symlink("/sub/new", "dangling-abs") == 0);
+	CHILD(symlink("../dangling", "sub/dangling-twice") == 0);
+	CHILD(symlink("../sub/../sub/new", "sub/dangling-up") == 0);
+	CHILD(symlink("nodir/new", "dangling-nodir") == 0);
+	CHILD(symlink("sub", "dirlink") == 0);
+	CHILD(symlink("loop", "loop") == 0);
+	CHILD(symlink("pool", "loop2") == 0 && symlink("loop2", "pool") == 0);
+	CHILD(mkfifo("fifo", 0644) == 0);
+	CHILD(chdir("..") == 0);
+}
+
+/* Is there the same in both, and nothing that has no name here? */
+static void
+check_trees(const int dirs[2])
+{
+	struct stat st[2];
+	size_t i;
+	int k, r[2];
+
+	for (i = 0; i < NNAMES; i++) {
+		for (k = 0; k < 2; k++) {
+			memset(&st[k], 0, sizeof(st[k]));
+			r[k] = fstatat(
+			    dirs[k], names[i], &st[k], AT_SYMLINK_NOFOLLOW);
+		}
+		CHILD(r[0] == r[1] && st[0].st_mode == st[1].st_mode);
+		if (S_ISREG(st[0].st_mode))
+			CHILD(st[0].st_size == st[1].st_size);
+	}
+	for (k = 0; k < 2; k++)
+		CHILD(fstatat(dirs[k], ".", &st[k], 0) == 0);
+	/* tmpfs: it grows with each entry */
+	CHILD(st[0].st_size == st[1].st_size);
+}
+
+static void
+compare(const int dirs[2], const char *path, int flags)
+{
+	struct stat st[2];
+	int fd[2];
+
+	/* the kernel says EAGAIN if anybody renames or mounts during ".." */
+	do
+		fd[0] = opinion(dirs[0], path, flags);
+	while (fd[0] == -EAGAIN);
+	fd[1] = gons_openat(dirs[1], path, flags, 0640);
+	if (fd[1] == -1)
+		fd[1] = -errno;
+	if ((fd[0] < 0 || fd[1] < 0) && fd[0] != fd[1]) {
+		fprintf(stderr, "\"%.40s\", %#o: %d instead of %d\n", path,
+		    (unsigned)flags, fd[1], fd[0]);
+		CHILD(fd[0] == fd[1]);
+	}
+	if (fd[0] >= 0) {
+		CHILD(fstat(fd[0], &st[0]) == 0 && fstat(fd[1], &st[1]) == 0);
+		CHILD(st[0].st_mode == st[1].st_mode);
+		CHILD(st[0].st_size == st[1].st_size);
+		CHILD(((fcntl(fd[0], F_GETFL) ^ fcntl(fd[1], F_GETFL)) &
+			  ~(O_NOFOLLOW | O_DIRECTORY)) == 0);
+		CHILD(fcntl(fd[1], F_GETFD) == FD_CLOEXEC);
+		close(fd[0]);
+		close(fd[1]);
+	}
+	if ((flags & (O_CREAT | O_TRUNC)) == 0)
+		return;
+	check_trees(dirs);
+	grow("a");
+	grow("b");
+}
+
+static void
+as_the_kernel(void)
+{
+	static char longest[PATH_MAX + 2], fits[PATH_MAX];
+	static const char *const paths[] = { "", "/", ".", "..", "file",
+		"/file", "sub", "sub/", "sub/file", "file/", "file/x", "none",
+		"none/x", "none/", "link", "link/", "dangling", "dangling/",
+		"dangling-abs", "sub/dangling-twice", "sub/dangling-up",
+		"dangling-nodir", "dirlink", "dirlink/file", "dirlink/new",
+		"loop", "loop2", "fifo", "readonly", longest, fits };
+	static const int flags[] = { O_RDONLY, O_WRONLY, O_RDWR, ACCESS, O_PATH,
+		O_PATH | O_DIRECTORY, O_PATH | O_NOFOLLOW, O_DIRECTORY,
+		O_NOFOLLOW, O_RDWR | O_NOFOLLOW, O_APPEND | O_WRONLY,
+		O_TRUNC | O_WRONLY, O_CREAT | O_RDONLY, O_CREAT | O_RDWR,
+		O_CREAT | O_EXCL | O_WRONLY, O_CREAT | O_TRUNC | O_WRONLY,
+		O_CREAT | O_NOFOLLOW | O_RDWR, O_CREAT | O_DIRECTORY,
+		O_RDWR | O_TMPFILE, O_RDONLY | O_TMPFILE,
+		O_RDWR | O_TMPFILE | O_EXCL, O_PATH | O_CREAT, O_PATH | O_TRUNC,
+		O_SYNC | O_WRONLY, O_NOATIME, O_EXCL, 0x08000000, 0x40000000,
+		(O_TMPFILE & ~O_DIRECTORY) | O_RDWR };
+	size_t f, i;
+	int dirs[2];
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	for (i = 0; i < PATH_MAX - 5; i += 2)
+		memcpy(fits + i, "./", 2);
+	memcpy(fits + i, "file", i + 4 < PATH_MAX ? 4 : 1);
+	CHILD(chdir("tree") == 0);
+	(void)umask(027);
+	CHILD(mkdir("a", 0755) == 0 && mkdir("b", 0755) == 0);
+	grow("a");
+	grow("b");
+	CHILD((dirs[0] = open("a", O_PATH | O_CLOEXEC)) != -1);
+	CHILD((dirs[1] = open("b", O_PATH | O_CLOEXEC)) != -1);
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		for (f = 0; f < sizeof(flags) / sizeof(flags[0]); f++)
+			compare(dirs, paths[i], flags[f]);
+}
+
+ATF_TC(flags);
+ATF_TC_HEAD(flags, tc)
+{
+	atf_tc_set_md_var(
+	    tc, "descr", "openat2(2) judges whatever is harmless");
+	atf_tc_set_md_var(tc, "timeout", "300");
+}
+ATF_TC_BODY(flags, tc)
+{
+	(void)tc;
+	both_worlds(as_the_kernel);
+}
+
+static void
+arguments_of_open(void)
+{
+	struct stat st;
+	int fd;
+
+	(void)umask(022);
+	/* more than 07777 is cut off; without O_CREAT it is not looked at */
+	CHILD(
+	    (fd = gons_openat(root, "made", O_RDWR | O_CREAT, 0170777)) != -1);
+	CHILD(fstat(fd, &st) == 0 && st.st_mode == (S_IFREG | 0755));
+	close(fd);
+	CHILD((fd = gons_openat(root, "made", O_RDWR, 0170777)) != -1);
+	CHILD((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+	CHILD(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	close(fd);
+	errno = E2BIG;
+	CHILD((fd = gons_openat(root, "sub", O_RDONLY)) != -1);
+	CHILD(errno == E2BIG);
+	close(fd);
+	fd = gons_openat(-1, "file", O_RDONLY);
+	CHILD(fd == -1 && errno == EBADF);
+	fd = gons_openat(secret, "file", O_RDONLY);
+	CHILD(fd == -1 && errno == ENOTDIR);
+	/* AT_FDCWD as openat2(2) has it: the working directory is the root */
+	CHILD((fd = gons_openat(AT_FDCWD, "/secret", O_RDONLY)) != -1);
+	CHILD(holds(fd, HOST));
+	close(fd);
+}
+
+ATF_TC(arguments);
+ATF_TC_HEAD(arguments, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "mode, close-on-exec, bad descriptors");
+}
+ATF_TC_BODY(arguments, tc)
+{
+	(void)tc;
+	both_worlds(arguments_of_open);
+}
+
+static void *
+be_cancelled(void *arg)
+{
+	static const int kinds[] = { O_RDONLY, O_RDWR | O_CREAT, O_PATH,
+		O_DIRECTORY, O_RDWR | O_TMPFILE };
+	int *done = arg;
+	size_t i;
+	int fd;
+
+	(void)pthread_cancel(pthread_self());
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		fd = gons_openat(root, (kinds[i] & O_DIRECTORY) ? "/" : "file",
+		    kinds[i], 0600);
+		*done += fd != -1;
+		/* links that lead nowhere, and what there is not */
+		*done += gons_openat(root, "none", O_RDONLY) == -1;
+		*done += gons_openat(root, "nowhere", kinds[i], 0600) != -2;
+	}
+	*done += gons_openat(root, "dev/null", O_RDONLY) == -1;
+	pthread_testcancel();
+	*done = -1;
+	return NULL;
+}
+
+static void
+cancelled_caller(void)
+{
+	int before = count_fds(), done = 0;
+	pthread_t thread;
+	void *result;
+
+	set_link("tree/nowhere", "sub/nothing");
+	CHILD(pthread_create(&thread, NULL, be_cancelled, &done) == 0);
+	CHILD(pthread_join(thread, &result) == 0);
+	CHILD(result == PTHREAD_CANCELED);
+	CHILD(done == 16);
+	/* what it has opened, and perhaps a /proc */
+	CHILD(count_fds() <= before + 11);
+	CHILD(gons_openat(root, "file", O_RDONLY) != -1);
+}
+
+ATF_TC(cancelled);
+ATF_TC_HEAD(cancelled, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "gons_openat is no cancellation point");
+}
+ATF_TC_BODY(cancelled, tc)
+{
+	(void)tc;
+	both_worlds(cancelled_caller);
+}
+
+static int refusal; /* errno of the filter */
+
+static void
+without_openat2(void)
+{
+	const struct rule rule = { SYS_openat2, -1, 0, 0, refusal };
+	size_t f;
+
+	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	forbid(&rule, 1);
+	for (f = 0; f < NFLAGS; f++)
+		is_refused("file", corpus_flags[f], ENOSYS);
+	is_refused("no-such-file", O_RDONLY, ENOSYS);
+}
+
+ATF_TC(no_openat2);
+ATF_TC_HEAD(no_openat2, tc)
+{
+	atf_tc_set_md_var(
+	    tc, "descr", "gons_openat fails where there is no openat2(2)");
+}
+ATF_TC_BODY(no_openat2, tc)
+{
+	struct world w = { without_openat2, 0 };
+
+	(void)tc;
+	need_filters();
+	need_userns();
+	for (; w.private < 2; w.private ++) {
+		refusal = w.private ? EPERM : ENOSYS;
+		ATF_REQUIRE(mkdir(w.private ? "b" : "a", 0755) == 0);
+		ATF_REQUIRE(chdir(w.private ? "b" : "a") == 0);
+		in_child(enter_world, &w);
+		ATF_REQUIRE(chdir("..") == 0);
+	}
+}
+
+/* Where /proc is what the container wants it to be. */
+static void
+false_proc(void)
+{
+	char path[64];
+	int fd, i;
+
+	CHILD(umount2("tree/proc", MNT_DETACH) == 0);
+	for (i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof(path), "tree/proc/%s",
+		    i ? "self" : "thread-self");
+		CHILD(mkdir(path, 0755) == 0);
+		(void)strcat(path, "/fd");
+		CHILD(mkdir(path, 0755) == 0);
+	}
+	for (i = 0; i < 64; i++) {
+		(void)snprintf(
+		    path, sizeof(path), "tree/proc/thread-self/fd/%d", i);
+		put(path, "false\n");
+		(void)snprintf(path, sizeof(path), "tree/proc/self/fd/%d", i);
+		put(path, "false\n");
+	}
+	CHILD(chroot("tree") == 0 && chdir("/") == 0);
+	fd = gons_openat(root, "file", O_RDONLY);
+	CHILD(fd != -1 ? holds(fd, THERE) : errno == ENOSYS);
+	printf("false /proc: %s\n", fd != -1 ? "opened" : "ENOSYS");
+	/* directories need no /proc */
+	CHILD(gons_openat(root, "sub", O_RDONLY) != -1);
+	CHILD(gons_openat(root, "sub/file", O_PATH) != -1);
+}
+
+ATF_TC(proc);
+ATF_TC_HEAD(proc, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a false /proc is not believed");
+}
+ATF_TC_BODY(proc, tc)
+{
+	(void)tc;
+	need_no_proc();
+	both_worlds(false_proc);
+}
+
+/* The kept descriptor, or -1. */
+static int
+kept(int from)
+{
+	char path[64], to[64];
+	ssize_t n;
+	struct stat st;
+	int fd;
+
+	for (fd = from; fd < 256; fd++) {
+		if (fcntl(fd, F_GETFD) == -1 || fstat(fd, &st) == -1 ||
+		    st.st_ino != 1 || !S_ISDIR(st.st_mode))
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if ((n = readlink(path, to, sizeof(to))) == 1 && to[0] == '/')
+			return fd;
+	}
+	return -1;
+}
+
+static void
+closed_descriptors(void)
+{
+	int before = count_fds(), fd, i, k, liar, number;
+	char path[64];
+
+	for (i = 0; i < 100; i++) {
+		CHILD((fd = gons_openat(root, "file", O_RDONLY)) != -1);
+		close(fd);
+	}
+	CHILD(count_fds() <= before + 1);
+	if ((number = kept(3)) == -1) {
+		printf("no private /proc\n");
+		CHILD(count_fds() == before);
+		return;
+	}
+	CHILD(fcntl(number, F_GETFD) == FD_CLOEXEC);
+	/* its number becomes that of a directory that lies */
+	CHILD(mkdir("liar", 0755) == 0 && mkdir("liar/thread-self", 0755) == 0);
+	CHILD(mkdir("liar/thread-self/fd", 0755) == 0);
+	for (i = 0; i < 64; i++) {
+		(void)snprintf(path, sizeof(path), "liar/thread-self/fd/%d", i);
+		put(path, "false\n");
+	}
+	for (k = 0; k < 3; k++) {
+		number = kept(3);
+		CHILD(number != -1);
+		CHILD((liar = open("liar", O_PATH | O_DIRECTORY)) != -1);
+		if (k == 0)
+			CHILD(dup2(liar, number) == number);
+		else if (k == 1) /* or of another /proc, which is not ours */
+			CHILD(dup2(open("/proc", O_PATH), number) == number);
+		else
+			close(number);
+		CHILD((fd = gons_openat(root, "file", O_RDONLY)) != -1);
+		CHILD(holds(fd, THERE));
+		close(fd);
+		CHILD(k == 2 || fcntl(number, F_GETFD) != -1);
+		close(liar);
+		if (k < 2)
+			close(number);
+	}
+	/* a forked copy has it, too */
+	CHILD((fd = fork()) != -1);
+	if (fd == 0)
+		_exit(!holds(gons_openat(root, "file", O_RDONLY), THERE));
+	CHILD(waitpid(fd, &i, 0) == fd && i == 0);
+}
+
+ATF_TC(descriptors);
+ATF_TC_HEAD(descriptors, tc)
+{
+	atf_tc_set_md_var(tc, "descr",
+	    "no descriptor stays but one, which is not believed blindly");
+}
+ATF_TC_BODY(descriptors, tc)
+{
+	(void)tc;
+	if (SANITIZER)
+		atf_tc_skip("the sanitizer may have descriptors");
+	both_worlds(closed_descriptors);
+}
+
+/* Only one question is about nothing but the number of a mount. */
+static void
+no_numbers(void)
+{
+	const struct rule rule = { SYS_statx, 3, 0x5000, 0x4000, EINVAL };
+	int before = count_fds(), fd, i;
+
+	forbid(&rule, 1);
+	for (i = 0; i < 20; i++) {
+		CHILD((fd = gons_openat(root, "file", O_RDONLY)) != -1);
+		CHILD(holds(fd, THERE));
+		close(fd);
+	}
+	CHILD(count_fds() == before);
+}
+
+ATF_TC(old_kernel);
+ATF_TC_HEAD(old_kernel, tc)
+{
+	atf_tc_set_md_var(tc, "descr",
+	    "no descriptor is kept before Linux 6.8, which numbers mounts");
+}
+ATF_TC_BODY(old_kernel, tc)
+{
+	(void)tc;
+	need_filters();
+	if (SANITIZER)
+		atf_tc_skip("the sanitizer may have descriptors");
+	both_worlds(no_numbers);
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, devices);
+	ATF_TP_ADD_TC(tp, flags);
+	ATF_TP_ADD_TC(tp, arguments);
+	ATF_TP_ADD_TC(tp, cancelled);
+	ATF_TP_ADD_TC(tp, no_openat2);
+	ATF_TP_ADD_TC(tp, proc);
+	ATF_TP_ADD_TC(tp, descriptors);
+	ATF_TP_ADD_TC(tp, old_kernel);
+	return atf_no_error();
+}

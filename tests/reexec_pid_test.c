@@ -1,0 +1,532 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * gons_reexec_set(3), "Where the action runs": in a pid namespace, where the
+ * action is the child of a child.  And GONS_REEXEC_DIE_WITH_PARENT: actions
+ * end with their host, whichever thread started them.
+ */
+
+#include <sys/auxv.h>
+#include <sys/wait.h>
+
+#include <atf-c.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "helpers.h"
+#include "rx.h"
+#include "rx_actions.h"
+
+#define OTHER_ID 12345
+
+/*
+ * The actions.
+ */
+
+static int
+become_other(void)
+{
+	if (setgroups(0, NULL) == -1 ||
+	    setresgid(OTHER_ID, OTHER_ID, OTHER_ID) == -1 ||
+	    setresuid(OTHER_ID, OTHER_ID, OTHER_ID) == -1)
+		return errno;
+	return 0;
+}
+
+/* Root of a user namespace of its own has no other ids. */
+static void
+need_other_ids(void)
+{
+	int status;
+	pid_t pid;
+
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0)
+		_exit(become_other());
+	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
+	ATF_REQUIRE(WIFEXITED(status));
+	if (WEXITSTATUS(status) != 0)
+		atf_tc_skip("setresuid(2) or the like: %s",
+		    strerror(WEXITSTATUS(status)));
+}
+
+/* Says that it is there, and stays as somebody whom its parent may not be. */
+static int
+change_ids(void)
+{
+	if (become_other() != 0)
+		return 1;
+	if (write(rx_kept("LIFE"), "x", 1) != 1)
+		return 1;
+	if (getenv("CLOSE") != NULL)
+		(void)close(STDOUT_FILENO);
+	for (;;)
+		(void)pause();
+}
+
+static volatile sig_atomic_t got;
+
+static void
+handler(int signo)
+{
+	got = signo;
+}
+
+static int
+await_signal(void)
+{
+	sigset_t set, old;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &set, &old);
+	(void)signal(SIGUSR1, handler);
+	if (write(rx_kept("LIFE"), "x", 1) != 1)
+		return 1;
+	while (got == 0)
+		(void)sigsuspend(&old);
+	printf("signal %d", (int)got);
+	return 0;
+}
+
+static const struct rx_action actions[] = {
+	{ "print_pid", print_pid },
+	{ "change_ids", change_ids },
+	{ "stay", stay },
+	{ "await_signal", await_signal },
+};
+
+__attribute__((constructor)) static void
+register_and_check(void)
+{
+	rx_register(actions, NELEM(actions));
+	gons_reexec_check();
+}
+
+/*
+ * In a pid namespace.
+ */
+
+static struct gons_reexec *
+in_pid(const char *action, const struct target *t)
+{
+	struct gons_reexec *req = rx_new(action);
+
+	ATF_REQUIRE_EQ(0, gons_reexec_namespace(req, "pid", t->refs[GONS_PID]));
+	return req;
+}
+
+static void
+pid_inside(void)
+{
+	struct gons_reexec *req;
+	struct target t;
+	int pid;
+
+	target_start(&t, CLONE_NEWPID, 0);
+	req = in_pid("print_pid", &t);
+	pid = atoi(rx_ok(req));
+	ATF_CHECK_MSG(pid > 1 && pid < 20, "pid %d", pid);
+	ATF_CHECK_EQ(0, gons_reexec_status(req));
+	gons_reexec_free(req);
+	target_stop(&t);
+}
+
+static void
+pid_ends(void)
+{
+	static const struct {
+		const char *script;
+		int failure, status;
+		const char *words;
+	} ends[] = {
+		{ "out x\nreturn 0", GONS_FAIL_NONE, 0, NULL },
+		{ "out x\nexit 3", GONS_FAIL_EXIT, 3 << 8, "status 3" },
+		{ "out x\n_exit 4", GONS_FAIL_EXIT, 4 << 8, "status 4" },
+		{ "out x\nraise 11", GONS_FAIL_SIGNAL, 11, "signal 11" },
+		{ "out x\nraise 6", GONS_FAIL_SIGNAL, 6, "signal 6" },
+		{ "out x\nraise 9", GONS_FAIL_SIGNAL, 9, "signal 9" },
+		{ "out x\nraise 15", GONS_FAIL_SIGNAL, 15, "signal 15" },
+		{ "out x\nraise 2", GONS_FAIL_SIGNAL, 2, "signal 2" },
+		{ "out x\nerr words", GONS_FAIL_STDERR, 0, "words" },
+	};
+	struct gons_reexec *req;
+	struct target t;
+	size_t i;
+
+	target_start(&t, CLONE_NEWPID, 0);
+	for (i = 0; i < NELEM(ends); i++) {
+		req = in_pid("script", &t);
+		ATF_REQUIRE_EQ(
+		    0, gons_reexec_setenv(req, "SCRIPT", ends[i].script));
+		if (ends[i].failure == GONS_FAIL_NONE)
+			(void)rx_ok(req);
+		else
+			rx_fails(req, ends[i].failure, EIO, ends[i].words);
+		ATF_CHECK_STREQ("x", rx_result(req));
+		ATF_CHECK_EQ_MSG(ends[i].status,
+		    gons_reexec_status(req) & ~0x80, "%s: %#x", ends[i].script,
+		    gons_reexec_status(req));
+		gons_reexec_free(req);
+	}
+	target_stop(&t);
+}
+
+/* Nobody waits for the grandchild that holds the pipes there either. */
+static void
+pid_grandchild(void)
+{
+	struct gons_reexec *req;
+	struct target t;
+	int fd[2];
+
+	target_start(&t, CLONE_NEWPID, 0);
+	rx_pipe(fd);
+	req = in_pid("script", &t);
+	rx_keep(req, "LIFE", fd[0]);
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 100));
+	ATF_REQUIRE_EQ(
+	    0, gons_reexec_setenv(req, "SCRIPT", "out x\nfork 12\nexit 3"));
+	rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
+	/* with none of the pipes held nobody waits at all */
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 90000));
+	ATF_REQUIRE_EQ(
+	    0, gons_reexec_setenv(req, "SCRIPT", "out x\nfork 0\nexit 0"));
+	ATF_CHECK_STREQ("x", rx_ok(req));
+	gons_reexec_free(req);
+	close(fd[0]);
+	close(fd[1]);
+	target_stop(&t);
+}
+
+enum ending {
+	BY_TIMEOUT,
+	BY_KILL,
+	BY_FREE,
+	BY_GRACE,
+	NENDINGS
+};
+
+/* However a run is ended, the action itself is gone: its pipe is closed. */
+static void
+end_action(
+    const char *action, const struct target *t, unsigned flags, enum ending how)
+{
+	struct gons_reexec *req = rx_new(action);
+	int fd[2];
+
+	if (t != NULL)
+		ATF_REQUIRE_EQ(
+		    0, gons_reexec_namespace(req, "pid", t->refs[GONS_PID]));
+	rx_flags(req, flags);
+	rx_pipe(fd);
+	rx_keep(req, "LIFE", fd[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 100));
+	if (how == BY_TIMEOUT)
+		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 1000));
+	if (how == BY_GRACE)
+		ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "CLOSE", "1"));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	close(fd[1]);
+	if (how != BY_TIMEOUT)
+		ATF_REQUIRE_EQ('x', rx_byte(fd[0]));
+	switch (how) {
+	case BY_TIMEOUT:
+		rx_wait_fails(
+		    req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "timed out after 1000");
+		ATF_REQUIRE_EQ('x', rx_byte(fd[0]));
+		break;
+	case BY_KILL:
+		ATF_REQUIRE_EQ(0, gons_reexec_kill(req));
+		rx_wait_fails(req, GONS_FAIL_KILLED, ECANCELED, "killed");
+		break;
+	case BY_GRACE:
+		(void)rx_wait_ok(req);
+		break;
+	default:
+		break;
+	}
+	gons_reexec_free(req);
+	ATF_CHECK_MSG(rx_gone(fd[0], 0), "%s, %s: the action lives", action,
+	    how == BY_TIMEOUT ? "timeout"
+	    : how == BY_KILL  ? "kill"
+	    : how == BY_FREE  ? "free"
+			      : "grace");
+	close(fd[0]);
+}
+
+static void
+pid_timeout(void)
+{
+	struct target t;
+
+	target_start(&t, CLONE_NEWPID, 0);
+	end_action("stay", &t, 0, BY_TIMEOUT);
+	end_action("stay", &t, 0, BY_KILL);
+	end_action("stay", &t, 0, BY_FREE);
+	target_stop(&t);
+}
+
+/* The signal at the end of its parent is forgotten when it changes ids. */
+static void
+pid_changed_ids(void)
+{
+	struct target t;
+	int how;
+
+	need_other_ids();
+	target_start(&t, CLONE_NEWPID, 0);
+	for (how = 0; how < NENDINGS; how++)
+		end_action("change_ids", &t, 0, (enum ending)how);
+	target_stop(&t);
+}
+
+static void
+changed_ids(void)
+{
+	int how;
+
+	need_other_ids();
+	for (how = 0; how < NENDINGS; how++)
+		end_action("change_ids", NULL, 0, (enum ending)how);
+}
+
+static void
+pid_without_init(void)
+{
+	struct gons_reexec *req;
+	struct target t;
+	int fd;
+	char ref[32], words[128];
+
+	target_start(&t, CLONE_NEWPID, 0);
+	ATF_REQUIRE((fd = open(t.refs[GONS_PID], O_RDONLY | O_CLOEXEC)) != -1);
+	target_stop(&t);
+	(void)snprintf(ref, sizeof(ref), "fd:%d", fd);
+	req = rx_new("print_pid");
+	ATF_REQUIRE_EQ(0, gons_reexec_namespace(req, "pid", ref));
+	close(fd);
+	(void)snprintf(words, sizeof(words),
+	    "\"print_pid\"|%s|init process has ended", strerror(ENOMEM));
+	rx_fails(req, GONS_FAIL_GONE, ESRCH, words);
+	gons_reexec_free(req);
+}
+
+/* What somebody does to the one in between: another child is in the way. */
+static void
+pid_signals(void)
+{
+	struct gons_reexec *req;
+	struct target t;
+	char path[64], pids[64], *next;
+	pid_t pid;
+	int fd[2], i;
+
+	target_start(&t, CLONE_NEWPID, 0);
+	for (i = 0; i < 3; i++) {
+		req = in_pid(i == 0 ? "await_signal" : "stay", &t);
+		rx_pipe(fd);
+		rx_keep(req, "LIFE", fd[1]);
+		ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+		close(fd[1]);
+		(void)snprintf(path, sizeof(path),
+		    "/proc/self/task/%d/children", (int)getpid());
+		rx_read_file(path, pids, sizeof(pids));
+		pid = (pid_t)strtol(pids, &next, 10);
+		if (pid == t.child)
+			pid = (pid_t)strtol(next, NULL, 10);
+		ATF_REQUIRE(pid > 1);
+		ATF_REQUIRE_EQ('x', rx_byte(fd[0]));
+		switch (i) {
+		case 0: /* is passed on */
+			ATF_REQUIRE_EQ(0, kill(pid, SIGUSR1));
+			ATF_CHECK_STREQ("signal 10", rx_wait_ok(req));
+			break;
+		case 1: /* ends both */
+			ATF_REQUIRE_EQ(0, kill(pid, SIGKILL));
+			rx_wait_fails(req, GONS_FAIL_SIGNAL, EIO, "signal 9");
+			break;
+		default: /* stopped, it is to end the action all the same */
+			ATF_REQUIRE_EQ(0, kill(pid, SIGSTOP));
+			ATF_REQUIRE_EQ(0, gons_reexec_kill(req));
+			rx_wait_fails(
+			    req, GONS_FAIL_KILLED, ECANCELED, "killed");
+		}
+		ATF_CHECK(rx_gone(fd[0], 30000));
+		close(fd[0]);
+		gons_reexec_free(req);
+	}
+	target_stop(&t);
+}
+
+static void
+pid_by_target(void)
+{
+	struct gons_reexec *req = rx_new("print_pid");
+	struct target t;
+	int pid, pidfd;
+
+	target_start(&t, CLONE_NEWPID | CLONE_NEWUTS, 0);
+	pidfd = pidfd_of(t.pid);
+	ATF_REQUIRE_EQ(0, gons_reexec_target(req, pidfd, 0));
+	close(pidfd);
+	pid = atoi(rx_ok(req));
+	ATF_CHECK_MSG(pid > 1 && pid < 20, "pid %d", pid);
+	gons_reexec_free(req);
+	target_stop(&t);
+}
+
+/*
+ * Children that end when their host does.
+ */
+
+struct host {
+	const char *action;
+	int life[2], by_thread, nobody;
+	pid_t pid;
+};
+
+static void *
+start_thread(void *req)
+{
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	return NULL;
+}
+
+static void
+host_body(const struct host *host)
+{
+	struct gons_reexec *req;
+	pthread_t thread;
+
+	if (host->nobody)
+		drop_to_nobody();
+	req = rx_new(host->action);
+	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	rx_keep(req, "LIFE", host->life[1]);
+	if (host->by_thread) {
+		CHILD(pthread_create(&thread, NULL, start_thread, req) == 0);
+		CHILD(pthread_join(thread, NULL) == 0);
+	} else {
+		(void)start_thread(req);
+	}
+	close(host->life[1]);
+	for (;;)
+		(void)pause();
+}
+
+static void
+host_start(struct host *host)
+{
+	rx_pipe(host->life);
+	ATF_REQUIRE((host->pid = fork()) != -1);
+	if (host->pid == 0)
+		host_body(host);
+	close(host->life[1]);
+	ATF_REQUIRE_EQ('x', rx_byte(host->life[0]));
+}
+
+static void
+host_kill(struct host *host)
+{
+	/* alive, although the thread that started it may have ended */
+	ATF_CHECK(!rx_gone(host->life[0], 300));
+	ATF_REQUIRE_EQ(0, kill(host->pid, SIGKILL));
+	ATF_REQUIRE_EQ(host->pid, waitpid(host->pid, NULL, 0));
+	ATF_CHECK_MSG(rx_gone(host->life[0], 60000), "%s lives", host->action);
+	close(host->life[0]);
+}
+
+static void
+die_with_parent(void)
+{
+	struct host host;
+
+	memset(&host, 0, sizeof(host));
+	host.action = "stay";
+	for (host.by_thread = 0; host.by_thread < 2; host.by_thread++) {
+		host_start(&host);
+		host_kill(&host);
+	}
+}
+
+static void
+die_with_parent_root(void)
+{
+	struct host host;
+
+	need_other_ids();
+	memset(&host, 0, sizeof(host));
+	host.action = "change_ids";
+	host_start(&host);
+	host_kill(&host);
+	host.action = "stay";
+	host.nobody = 1;
+	host_start(&host);
+	host_kill(&host);
+}
+
+/* It is a flag like others, as long as the host lives. */
+static void
+die_with_parent_ends(void)
+{
+	struct gons_reexec *req = rx_script("out x\nexit 3");
+	int how;
+
+	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
+	ATF_CHECK_STREQ("x", rx_result(req));
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x\nraise 11"));
+	rx_fails(req, GONS_FAIL_SIGNAL, EIO, "signal 11");
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x"));
+	ATF_CHECK_STREQ("x", rx_ok(req));
+	gons_reexec_free(req);
+	for (how = 0; how < BY_GRACE; how++)
+		end_action("stay", NULL, GONS_REEXEC_DIE_WITH_PARENT,
+		    (enum ending)how);
+}
+
+static const struct rx_case cases[] = {
+	{ "pid_inside", pid_inside, RX_SANDBOX,
+	    "the action is inside the pid namespace" },
+	{ "pid_ends", pid_ends, RX_SANDBOX,
+	    "the end of an action in a pid namespace is seen" },
+	{ "pid_grandchild", pid_grandchild, RX_SANDBOX,
+	    "a process in there may hold the pipes" },
+	{ "pid_timeout", pid_timeout, RX_SANDBOX,
+	    "the time limit ends the action itself" },
+	{ "pid_changed_ids", pid_changed_ids, RX_ROOT,
+	    "the time limit ends an action of another user in there" },
+	{ "changed_ids", changed_ids, RX_ROOT,
+	    "the time limit ends an action of another user" },
+	{ "pid_without_init", pid_without_init, RX_SANDBOX,
+	    "a pid namespace whose init has ended is explained" },
+	{ "pid_signals", pid_signals, RX_SANDBOX | RX_EXEC,
+	    "signals to the supervisor reach the action" },
+	{ "pid_by_target", pid_by_target, RX_SANDBOX,
+	    "a target may have a pid namespace" },
+	{ "die_with_parent", die_with_parent, 0,
+	    "the child ends with the host, not with its thread" },
+	{ "die_with_parent_root", die_with_parent_root, RX_ROOT,
+	    "the child ends with the host, whatever its user ID" },
+	{ "die_with_parent_ends", die_with_parent_ends, 0,
+	    "the child ends if the host has ended before" },
+};
+
+ATF_TP_ADD_TCS(tp)
+{
+	return rx_cases(tp, cases, NELEM(cases));
+}

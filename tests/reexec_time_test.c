@@ -1,0 +1,221 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * gons_reexec(3), "Time limits": the timeout, and the grace period of a child
+ * that does not end or that others hold the pipes of.
+ */
+
+#include <atf-c.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "helpers.h"
+#include "rx.h"
+#include "rx_actions.h"
+
+/*
+ * The actions.
+ */
+
+/* What gons_coverage(3) asks for is no order that could be refused. */
+static int
+deaf(void)
+{
+	(void)signal(SIGTERM, SIG_IGN);
+	if (write(STDOUT_FILENO, "done", 4) != 4)
+		return 1;
+	(void)close(STDOUT_FILENO);
+	for (;;)
+		(void)pause();
+}
+
+static const struct rx_action actions[] = {
+	{ "deaf", deaf },
+};
+
+__attribute__((constructor)) static void
+register_and_check(void)
+{
+	rx_register(actions, NELEM(actions));
+	gons_reexec_check();
+}
+
+/*
+ * Time.
+ */
+
+/* On a busy machine a child may need longer than that for its first words. */
+static void
+silent_for_ever(void)
+{
+	struct gons_reexec *req = rx_script("out partial\npause");
+	char text[32];
+	long long before;
+	int fd[2], ms;
+
+	rx_pipe(fd);
+	rx_keep(req, "LIFE", fd[1]);
+	for (ms = 300; ms < 20000; ms *= 4) {
+		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, ms));
+		(void)snprintf(text, sizeof(text), "script|%d ms", ms);
+		before = rx_clock();
+		rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, text);
+		ATF_CHECK(rx_clock() - before >= ms);
+		if (*rx_result(req) != '\0')
+			break;
+	}
+	ATF_CHECK_STREQ("partial", rx_result(req));
+	ATF_CHECK_EQ(SIGKILL, gons_reexec_status(req));
+	close(fd[1]);
+	ATF_CHECK(rx_gone(fd[0], 0));
+	close(fd[0]);
+	gons_reexec_free(req);
+}
+
+static void
+no_time(void)
+{
+	struct gons_reexec *req = rx_script("pause");
+
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 0));
+	rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "0 ms");
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, INT_MAX));
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x"));
+	ATF_CHECK_STREQ("x", rx_ok(req));
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, -1));
+	ATF_CHECK_STREQ("x", rx_ok(req));
+	gons_reexec_free(req);
+}
+
+/* End of file, then nothing: no failure, but its end. */
+static void
+grace(void)
+{
+	struct gons_reexec *req = rx_script("out done\nclose 1\npause");
+	long long before;
+	int ms, r;
+
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 300));
+	before = rx_clock();
+	ATF_CHECK_STREQ("done", rx_ok(req));
+	ATF_CHECK(rx_clock() - before >= 300);
+	ATF_CHECK_EQ(SIGKILL, gons_reexec_status(req));
+	/*
+	 * A result that is complete in time is no timeout.  On a busy machine
+	 * it may take longer.
+	 */
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 60000));
+	for (ms = 500, r = -1; r == -1 && ms < 20000; ms *= 4) {
+		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, ms));
+		r = gons_reexec_run(req);
+	}
+	ATF_CHECK_EQ(0, r);
+	ATF_CHECK_STREQ("done", rx_result(req));
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, -1));
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 0));
+	ATF_CHECK_STREQ("done", rx_ok(req));
+	/* who goes within it may say how */
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 60000));
+	ATF_REQUIRE_EQ(
+	    0, gons_reexec_setenv(req, "SCRIPT", "out x\nclose 1\nexit 3"));
+	rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
+	gons_reexec_free(req);
+}
+
+static void
+grace_deaf(void)
+{
+	struct gons_reexec *req = rx_new("deaf");
+
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 100));
+	ATF_CHECK_STREQ("done", rx_ok(req));
+	ATF_CHECK_EQ(SIGKILL, gons_reexec_status(req));
+	gons_reexec_free(req);
+}
+
+static void
+default_grace(void)
+{
+	struct gons_reexec *req = rx_script("out done\nclose 1\npause");
+	long long before = rx_clock();
+
+	ATF_CHECK_STREQ("done", rx_ok(req));
+	ATF_CHECK(rx_clock() - before >= 1000);
+	gons_reexec_free(req);
+}
+
+static void
+grandchild(void)
+{
+	static const char *const holds[] = { "1", "2", "12", "012" };
+	struct gons_reexec *req;
+	char lines[64];
+	int fd[2];
+	size_t i;
+
+	for (i = 0; i < NELEM(holds); i++) {
+		(void)snprintf(
+		    lines, sizeof(lines), "out from me\nfork %s", holds[i]);
+		req = rx_script(lines);
+		rx_pipe(fd);
+		rx_keep(req, "LIFE", fd[0]);
+		ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 200));
+		ATF_CHECK_STREQ("from me", rx_ok(req));
+		ATF_CHECK_EQ(0, gons_reexec_status(req));
+		/* how the child ended counts */
+		(void)snprintf(
+		    lines, sizeof(lines), "out me\nfork %s\nexit 3", holds[i]);
+		ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", lines));
+		rx_fails(req, GONS_FAIL_EXIT, EIO, "status 3");
+		ATF_CHECK_STREQ("me", rx_result(req));
+		gons_reexec_free(req);
+		close(fd[0]);
+		close(fd[1]);
+	}
+}
+
+/* As a daemon's starter leaves it: gone at once, when nobody has its pipes. */
+static void
+daemon_left(void)
+{
+	struct gons_reexec *req = rx_script("out started\nfork 0");
+	int fd[2];
+
+	rx_pipe(fd);
+	rx_keep(req, "LIFE", fd[0]);
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 90000));
+	ATF_CHECK_STREQ("started", rx_ok(req));
+	gons_reexec_free(req);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static const struct rx_case cases[] = {
+	{ "silent_for_ever", silent_for_ever, 0,
+	    "the time limit ends a child" },
+	{ "no_time", no_time, 0, "the time limit may be 0 ms, or none" },
+	{ "grace", grace, RX_UNCOUNTED,
+	    "the grace period ends a child that has answered" },
+	{ "grace_deaf", grace_deaf, 0,
+	    "the grace period ends a child that ignores signals" },
+	{ "default_grace", default_grace, 0,
+	    "the grace period is one second by default" },
+	{ "grandchild", grandchild, 0,
+	    "a process that holds the pipes is waited for until the grace period ends" },
+	{ "daemon_left", daemon_left, 0,
+	    "a process that holds no pipes is not waited for" },
+};
+
+ATF_TP_ADD_TCS(tp)
+{
+	return rx_cases(tp, cases, NELEM(cases));
+}

@@ -1,0 +1,31 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * Kernels that refuse.
+ */
+
+#ifndef FILTERS_H
+#define FILTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* System calls that answer an errno, where argument & mask equals value. */
+struct rule {
+	long nr;
+	int arg; /* -1: whatever the arguments */
+	uint32_t mask, value;
+	int errnum; /* or KILLS: the calling thread ends there */
+};
+#define KILLS (-1)
+#define PIDFD_IOCTLS                                 \
+	{                                            \
+		SYS_ioctl, 1, 0xff00, 0xff00, ENOTTY \
+	}
+void forbid(const struct rule *, size_t);
+/* Skips the test, saying why, if there is no such thing (qemu-user). */
+void need_filters(void);
+
+#endif /* FILTERS_H */

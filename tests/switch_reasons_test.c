@@ -1,0 +1,388 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The libgons developers
+ *
+ * switch.o: why the kernel refused.
+ */
+
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <atf-c.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gons.h>
+
+#include "helpers.h"
+#include "sw.h"
+
+ATF_TC_WITHOUT_HEAD(other_type);
+ATF_TC_BODY(other_type, tc)
+{
+	char text[128];
+	struct run *r;
+	int is, set;
+
+	for (set = 0; set < NTYPES; set++)
+		for (is = 0; is < NTYPES; is++) {
+			if (is == set)
+				continue;
+			r = run_new();
+			run_env(r, "gons_%s=/proc/self/ns/%s",
+			    ns_types[set].name, ns_types[is].name);
+			(void)snprintf(text, sizeof(text),
+			    "gons: cannot join gons_%s using reference "
+			    "\"/proc/self/ns/%s\": Invalid argument "
+			    "(it is a%s %s namespace)",
+			    ns_types[set].name, ns_types[is].name,
+			    is == GONS_IPC ? "n" : "", ns_types[is].name);
+			FAILS(r, GONS_STAGE_JOIN, EINVAL, set,
+			    GONS_HINT_OTHERTYPE, text);
+			ATF_CHECK_EQ(is, (int)run_number(r, "value"));
+		}
+}
+
+ATF_TC_WITHOUT_HEAD(same_user);
+ATF_TC_BODY(same_user, tc)
+{
+	struct run *r = run_new();
+
+	run_env(r, "gons_user=/proc/self/ns/user");
+	FAILS(r, GONS_STAGE_JOIN, EINVAL, GONS_USER, GONS_HINT_SAME,
+	    "(already in that user namespace)");
+}
+
+/* An ordinary user in the initial namespaces. */
+ATF_TC_WITHOUT_HEAD(denied_owner);
+ATF_TC_BODY(denied_owner, tc)
+{
+	struct run *r;
+	int type;
+
+	need_nobody();
+	for (type = 0; type < NTYPES; type++) {
+		if (type == GONS_USER)
+			continue;
+		r = run_new();
+		r->as_nobody = 1;
+		run_env(r, "gons_%s=/proc/self/ns/%s", ns_types[type].name,
+		    ns_types[type].name);
+		FAILS(r, GONS_STAGE_JOIN, EPERM, type, GONS_HINT_OWNER,
+		    "(no CAP_SYS_ADMIN in the user namespace that owns it)");
+	}
+}
+
+/* Namespaces of a neighbour, from within a user namespace. */
+ATF_TC_WITHOUT_HEAD(denied_neighbour);
+ATF_TC_BODY(denied_neighbour, tc)
+{
+	struct target t;
+	struct run *r;
+	int fd[NTYPES], type;
+
+	need_userns();
+	target_start(&t, ALL_FLAGS, 0);
+	for (type = 0; type < NTYPES; type++)
+		fd[type] = open_ref(t.refs[type]);
+	sandbox(0);
+	for (type = 0; type < NTYPES; type++) {
+		r = run_new();
+		r->keep[0] = fd[type];
+		run_env(r, "gons_%s=fd:%d", ns_types[type].name, fd[type]);
+		/* of two reasons the kernel looks at this one first */
+		if (type == GONS_PID)
+			FAILS(r, GONS_STAGE_JOIN, EPERM, type, GONS_HINT_OWNER,
+			    "no CAP_SYS_ADMIN in the user namespace");
+		else
+			FAILS(r, GONS_STAGE_JOIN, EPERM, type, GONS_HINT_OWNER,
+			    type == GONS_USER
+				? "no CAP_SYS_ADMIN in that user namespace"
+				: "no CAP_SYS_ADMIN in the user namespace that "
+				  "owns it");
+	}
+	target_stop(&t);
+}
+
+/* Who owns the user namespace has to enter it, to be allowed the others. */
+ATF_TC_WITHOUT_HEAD(denied_self);
+ATF_TC_BODY(denied_self, tc)
+{
+	struct target t;
+	struct run *r;
+	int type;
+
+	need_nobody();
+	target_start(&t, ALL_FLAGS, TARGET_NOBODY);
+	for (type = 0; type < NTYPES; type++) {
+		r = run_new();
+		r->as_nobody = 1;
+		set_refs(r, GONS_BIT(type), &t);
+		if (type == GONS_USER)
+			JOINED(r, GONS_BIT(type), &t);
+		else
+			FAILS(r, GONS_STAGE_JOIN, EPERM, type, GONS_HINT_SELF,
+			    "(no CAP_SYS_ADMIN in the own user namespace)");
+	}
+	target_stop(&t);
+}
+
+/* With capabilities taken away one by one. */
+ATF_TC_WITHOUT_HEAD(denied_capability);
+ATF_TC_BODY(denied_capability, tc)
+{
+	struct target t;
+	struct run *r;
+
+	sandbox(0);
+	target_start(&t, CLONE_NEWNET | CLONE_NEWNS, 0);
+	r = run_new();
+	r->drop_cap = CAP_SYS_CHROOT + 1;
+	set_refs(r, GONS_BIT(GONS_MNT), &t);
+	FAILS(r, GONS_STAGE_JOIN, EPERM, GONS_MNT, GONS_HINT_CHROOT,
+	    "(no CAP_SYS_CHROOT in the own user namespace)");
+	r = run_new();
+	r->drop_cap = CAP_SYS_CHROOT + 1;
+	set_refs(r, GONS_BIT(GONS_NET), &t);
+	JOINED(r, GONS_BIT(GONS_NET), &t);
+	r = run_new();
+	r->drop_cap = CAP_SYS_ADMIN + 1;
+	set_refs(r, GONS_BIT(GONS_NET), &t);
+	FAILS(r, GONS_STAGE_JOIN, EPERM, GONS_NET, GONS_HINT_OWNER,
+	    "(no CAP_SYS_ADMIN in the user namespace that owns it)");
+	target_stop(&t);
+	/* a capability where it is, but not here: owned by our child */
+	target_start(&t, USERNET, 0);
+	r = run_new();
+	r->drop_cap = CAP_SYS_ADMIN + 1;
+	set_refs(r, GONS_BIT(GONS_NET), &t);
+	FAILS(r, GONS_STAGE_JOIN, EPERM, GONS_NET, GONS_HINT_SELF,
+	    "(no CAP_SYS_ADMIN in the own user namespace)");
+	target_stop(&t);
+}
+
+/* The reason is not known: no hint is better than a wrong one. */
+ATF_TC_WITHOUT_HEAD(denied_unknown);
+ATF_TC_BODY(denied_unknown, tc)
+{
+	struct target t;
+	struct run *r;
+	static const int errnums[] = { EPERM, EINVAL, EUSERS, ENOMEM, EIO };
+	size_t i;
+
+	sandbox(0);
+	target_start(&t, CLONE_NEWNET, 0);
+	for (i = 0; i < sizeof(errnums) / sizeof(errnums[0]); i++) {
+		r = run_new();
+		r->rules[0] = (struct rule){ SYS_setns, -1, 0, 0, errnums[i] };
+		r->nrules = 1;
+		set_refs(r, GONS_BIT(GONS_NET), &t);
+		FAILS(r, GONS_STAGE_JOIN, errnums[i], GONS_NET, GONS_HINT_NONE,
+		    NULL);
+		ATF_CHECK(strchr(run_value(r, "status"), '(') == NULL);
+	}
+	target_stop(&t);
+}
+
+/* Owned two user namespaces below, by who made the one between. */
+ATF_TC_WITHOUT_HEAD(denied_deep);
+ATF_TC_BODY(denied_deep, tc)
+{
+	int life[2], report[2];
+	struct target t;
+	struct run *r;
+	pid_t child, pid;
+	char c;
+
+	sandbox(0);
+	ATF_REQUIRE(pipe(life) == 0 && pipe(report) == 0);
+	ATF_REQUIRE((child = fork()) != -1);
+	if (child == 0) {
+		close(life[1]);
+		sandbox(0);
+		target_start(&t, USERNET, 0);
+		CHILD(write(report[1], &t.pid, sizeof(t.pid)) == sizeof(t.pid));
+		(void)!read(life[0], &c, 1);
+		target_stop(&t);
+		_exit(0);
+	}
+	close(report[1]);
+	ATF_REQUIRE_EQ(sizeof(pid), read(report[0], &pid, sizeof(pid)));
+	r = run_new();
+	r->drop_cap = CAP_SYS_ADMIN + 1;
+	run_env(r, "gons_net=/proc/%d/ns/net", (int)pid);
+	FAILS(r, GONS_STAGE_JOIN, EPERM, GONS_NET, GONS_HINT_SELF,
+	    "(no CAP_SYS_ADMIN in the own user namespace)");
+	close(life[1]);
+	ATF_REQUIRE_EQ(child, waitpid(child, NULL, 0));
+}
+
+/* Old kernels, and other people's filters, do not answer what would tell. */
+ATF_TC_WITHOUT_HEAD(no_answer);
+ATF_TC_BODY(no_answer, tc)
+{
+	static const struct {
+		struct rule rule;
+		const char *ref; /* of the target */
+		int errnum, hint;
+	} table[] = {
+		{ { SYS_ioctl, 1, 0xffff, 0xb703 /* NSTYPE */, ENOTTY }, "uts",
+		    EINVAL, GONS_HINT_OTHERTYPE /* its name tells, too */ },
+		{ { SYS_ioctl, -1, 0, 0, EPERM }, "uts", EINVAL,
+		    GONS_HINT_OTHERTYPE },
+		{ { SYS_ioctl, -1, 0, 0, EPERM }, "net", EPERM,
+		    GONS_HINT_NONE },
+		{ { SYS_ioctl, 1, 0xffff, 0xb701 /* USERNS */, ENOTTY }, "net",
+		    EPERM, GONS_HINT_NONE },
+		{ { SYS_ioctl, 1, 0xffff, 0xb702 /* PARENT */, ENOTTY }, "net",
+		    EPERM, GONS_HINT_NONE },
+		{ { SYS_ioctl, 1, 0xffff, 0xb704 /* OWNER_UID */, ENOTTY },
+		    "net", EPERM, GONS_HINT_NONE },
+		{ { SYS_capget, -1, 0, 0, ENOSYS }, "net", EPERM,
+		    GONS_HINT_NONE },
+	};
+	struct target t;
+	struct run *r;
+	size_t i;
+
+	sandbox(0);
+	target_start(&t, USERNET | CLONE_NEWUTS, 0);
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		r = run_new();
+		r->rules[0] = table[i].rule;
+		r->nrules = 1;
+		if (table[i].errnum == EPERM)
+			r->drop_cap = CAP_SYS_ADMIN + 1;
+		run_env(r, "gons_net=/proc/%d/ns/%s", (int)t.pid, table[i].ref);
+		FAILS(r, GONS_STAGE_JOIN, table[i].errnum, GONS_NET,
+		    table[i].hint, strerror(table[i].errnum));
+	}
+	target_stop(&t);
+}
+
+ATF_TC_WITHOUT_HEAD(limits);
+ATF_TC_BODY(limits, tc)
+{
+	char path[64], text[128], limit[32] = "";
+	struct run *r;
+	int fd, type;
+	ssize_t n;
+
+	for (type = 0; type < NTYPES; type++) {
+		(void)snprintf(path, sizeof(path),
+		    "/proc/sys/user/max_%s_namespaces", ns_types[type].name);
+		fd = open_ref(path);
+		ATF_REQUIRE((n = read(fd, limit, sizeof(limit) - 1)) > 1);
+		limit[n - 1] = '\0';
+		close(fd);
+		r = run_new();
+		r->rules[0] = (struct rule){ SYS_setns, -1, 0, 0, ENOSPC };
+		r->nrules = 1;
+		run_env(r, "gons_%s=/proc/self/ns/%s", ns_types[type].name,
+		    ns_types[type].name);
+		(void)snprintf(text, sizeof(text),
+		    "No space left on device (%s is %s)", path, limit);
+		FAILS(r, GONS_STAGE_JOIN, ENOSPC, type, GONS_HINT_LIMIT, text);
+		ATF_CHECK_STREQ(limit, run_value(r, "value"));
+	}
+}
+
+ATF_TC_WITHOUT_HEAD(no_setns);
+ATF_TC_BODY(no_setns, tc)
+{
+	struct run *r = run_new();
+
+	r->rules[0] = (struct rule){ SYS_setns, -1, 0, 0, ENOSYS };
+	r->nrules = 1;
+	run_env(r, "gons_net=/proc/self/ns/net");
+	FAILS(r, GONS_STAGE_JOIN, ENOSYS, GONS_NET, GONS_HINT_KERNEL, "kernel");
+}
+
+/* What is in the place of /proc is not believed, and need not be there. */
+ATF_TC_WITHOUT_HEAD(hints_without_proc);
+ATF_TC_BODY(hints_without_proc, tc)
+{
+	static const struct rule limit = { SYS_setns, -1, 0, 0, ENOSPC };
+	static const struct rule invalid = { SYS_setns, -1, 0, 0, EINVAL };
+	static const struct rule unasked = { SYS_unshare, -1, 0, 0, EPERM };
+	struct run *r;
+	int i, mnt, net, proc;
+
+	sandbox(CLONE_NEWNS);
+	net = open_ref("/proc/self/ns/net");
+	mnt = open_ref("/proc/self/ns/mnt");
+	proc = hide_proc();
+	for (i = 0; i < 2; i++) {
+		r = run_new();
+		run_env(r, "H_PROC=%d", proc);
+		run_env(r, "gons_net=fd:%d", net);
+		r->keep[0] = proc;
+		r->keep[1] = net;
+		r->rules[0] = limit;
+		r->nrules = 1;
+		start(tc, r, 0);
+		ATF_CHECK_EQ(ENOSPC, (int)run_number(r, "errnum"));
+		ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
+		r = run_new();
+		run_env(r, "H_PROC=%d", proc);
+		run_env(r, "gons_mnt=fd:%d", mnt);
+		r->keep[0] = proc;
+		r->keep[1] = mnt;
+		r->rules[0] = invalid;
+		r->rules[1] = unasked;
+		r->nrules = 2;
+		start(tc, r, 0);
+		ATF_CHECK_EQ(EINVAL, (int)run_number(r, "errnum"));
+		ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
+		if (i == 1)
+			break;
+		ATF_REQUIRE_EQ(0, mkdir("/proc/sys", 0755));
+		ATF_REQUIRE_EQ(0, mkdir("/proc/sys/user", 0755));
+		put_file("/proc/sys/user/max_net_namespaces", "7\n");
+	}
+}
+
+/* A directory that lacks a type tells nothing, if it is not genuine. */
+ATF_TC_WITHOUT_HEAD(no_such_type);
+ATF_TC_BODY(no_such_type, tc)
+{
+	struct run *r = run_new();
+
+	sandbox(CLONE_NEWNS);
+	run_env(r, "H_PROC=%d", hide_proc());
+	ATF_REQUIRE_EQ(0, mkdir("/proc/self", 0755));
+	ATF_REQUIRE_EQ(0, mkdir("/proc/self/ns", 0755));
+	ATF_REQUIRE_EQ(0, symlink("self", "/proc/thread-self"));
+	put_file("/proc/self/ns/user", "");
+	run_env(r, "gons_time=/proc/self/ns/time");
+	r->keep[0] = atoi(r->env[0] + 7);
+	start(tc, r, 0);
+	ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
+	ATF_CHECK_EQ(ENOENT, (int)run_number(r, "errnum"));
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, other_type);
+	ATF_TP_ADD_TC(tp, same_user);
+	ATF_TP_ADD_TC(tp, denied_owner);
+	ATF_TP_ADD_TC(tp, denied_neighbour);
+	ATF_TP_ADD_TC(tp, denied_self);
+	ATF_TP_ADD_TC(tp, denied_capability);
+	ATF_TP_ADD_TC(tp, denied_unknown);
+	ATF_TP_ADD_TC(tp, denied_deep);
+	ATF_TP_ADD_TC(tp, no_answer);
+	ATF_TP_ADD_TC(tp, limits);
+	ATF_TP_ADD_TC(tp, no_setns);
+	ATF_TP_ADD_TC(tp, hints_without_proc);
+	ATF_TP_ADD_TC(tp, no_such_type);
+	return atf_no_error();
+}
