@@ -32,15 +32,15 @@
 
 struct lost {
 	struct lost *next;
+	int64_t kill_at; /* it may end by itself until then; or -1 */
+	struct kept fd; /* of a process its pidfd, or -1 */
 	unsigned era;
 	enum {
 		LOST_PROCESS,
 		LOST_CONTROL, /* a prepared process is to tell there who it is */
 		LOST_SOCKET
 	} kind;
-	struct kept fd; /* of a process its pidfd, or -1 */
 	pid_t pid;
-	int64_t kill_at; /* it may end by itself until then; or -1 */
 	int taken; /* of a socket */
 };
 static struct lost *lost; /* a stack; taken as a whole by one who looks */

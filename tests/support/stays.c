@@ -233,7 +233,7 @@ obey_more(const char *word, const char *rest)
 	if (strcmp(word, "leave") == 0)
 		leave_behind();
 	else if (strcmp(word, "forge") == 0)
-		forge(returned, 1);
+		forge(returned, 2);
 	else if (strcmp(word, "cheat") == 0)
 		cheat(rest);
 	else if (strcmp(word, "never") == 0) {
