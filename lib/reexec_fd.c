@@ -26,7 +26,7 @@
 
 #include "reexec.h"
 
-#define UNTOLD -2
+#define UNTOLD (-2)
 #define PIDFS_MAGIC 0x50494446
 
 static struct kept trusted_proc = NOT_KEPT;

@@ -23,25 +23,26 @@ ANALYZE_CC?=	gcc
 ANALYZE_SRCS=	${OBJECTS_ALL:@o@${PARTS.${o}}@}
 ANALYZE_ARGS=	-std=c99 -D_GNU_SOURCE -DGONS_VERSION='"${VERSION}"' \
 		-Iinclude -Ilib
-analyze: .PHONY lint-c
-	@cd ${.CURDIR} && for o in ${ANALYZE_SRCS}; do \
-		flags=; case $$o in \
-		covmerge_tree.c) flags='-Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value';; \
-		reexec_settings.c) flags=-Wno-analyzer-malloc-leak;; \
-		reexec_self.c) flags='-Wno-analyzer-null-argument -Wno-analyzer-use-of-uninitialized-value';; \
-		esac; \
-		echo "${ANALYZE_CC} -fanalyzer: $$o" && \
-		${ANALYZE_CC} ${ANALYZE_ARGS} -O2 -fanalyzer -Werror $$flags -c \
-		    -o ${.OBJDIR}/analyze.o lib/$$o || exit 1; \
-	done; rm -f ${.OBJDIR}/analyze.o
-	@cd ${.CURDIR} && \
-	if command -v ${CLANG_TIDY} >/dev/null; then \
-		for o in ${ANALYZE_SRCS}; do \
-			echo "${CLANG_TIDY}: $$o" && \
-			${CLANG_TIDY} --quiet --checks='${TIDY_CHECKS}' \
-			    --warnings-as-errors='*' lib/$$o -- \
-			    ${ANALYZE_ARGS} 2>/dev/null || exit 1; \
-		done; \
-	else \
-		echo "analyze: no ${CLANG_TIDY}: not run"; \
-	fi
+GCC_FLAGS.covmerge_tree.c=	-Wno-analyzer-malloc-leak \
+				-Wno-analyzer-use-of-uninitialized-value
+GCC_FLAGS.reexec_settings.c=	-Wno-analyzer-malloc-leak
+GCC_FLAGS.reexec_self.c=	-Wno-analyzer-null-argument \
+				-Wno-analyzer-use-of-uninitialized-value
+analyze: .PHONY lint-c ${ANALYZE_SRCS:S/^/analyze-gcc./}
+.for s in ${ANALYZE_SRCS}
+analyze-gcc.${s}: .PHONY
+	@echo "${ANALYZE_CC} -fanalyzer: ${s}" && cd ${.CURDIR} && \
+	${ANALYZE_CC} ${ANALYZE_ARGS} -O2 -fanalyzer -Werror ${GCC_FLAGS.${s}} \
+	    -c -o ${.OBJDIR}/analyze.${s}.o lib/${s} && \
+	rm -f ${.OBJDIR}/analyze.${s}.o
+analyze-clang.${s}: .PHONY
+	@echo "${CLANG_TIDY}: ${s}" && cd ${.CURDIR} && \
+	${CLANG_TIDY} --quiet --checks='${TIDY_CHECKS}' \
+	    --warnings-as-errors='*' lib/${s} -- ${ANALYZE_ARGS} 2>/dev/null
+.endfor
+.if ${"${.TARGETS:Manalyze}" != "":?${:!command -v ${CLANG_TIDY} || true!}:}
+analyze: ${ANALYZE_SRCS:S/^/analyze-clang./}
+.else
+analyze:
+	@echo "analyze: no ${CLANG_TIDY}: not run"
+.endif
