@@ -173,10 +173,17 @@ gons__has_ended(const struct kept *pidfd)
 {
 	struct pollfd p;
 
+	int r;
+
+	if (!gons__seems_kept(pidfd))
+		return 0;
 	p.fd = pidfd->fd;
 	p.events = POLLIN;
-	return gons__seems_kept(pidfd) && poll(&p, 1, 0) == 1 &&
-	       (p.revents & POLLIN) != 0;
+	if ((r = poll(&p, 1, 0)) != -1)
+		return r == 1 && (p.revents & POLLIN) != 0;
+	/* A filter may refuse to poll. */
+	return syscall(SYS_pidfd_send_signal, p.fd, 0, NULL, 0) == -1 &&
+	       errno == ESRCH;
 }
 
 void

@@ -422,16 +422,10 @@ pool_advance(struct pool *pool, struct child *child)
 static int
 pool_lives(const struct pool *pool)
 {
-	struct pollfd p;
-
 	if (pool->state == POOL_NONE || !gons__is_kept(&pool->control))
 		return 0;
-	if (pool->state == POOL_MAKING)
-		return 1;
-	p.fd = pool->pidfd.fd;
-	p.events = POLLIN;
-	/* A signal, or a filter, may keep poll(2) from an answer. */
-	return gons__is_kept(&pool->pidfd) && poll(&p, 1, 0) != 1;
+	return pool->state == POOL_MAKING ||
+	       (gons__is_kept(&pool->pidfd) && !gons__has_ended(&pool->pidfd));
 }
 
 /* A server that has ended is the only one that there was. */

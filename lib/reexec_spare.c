@@ -229,19 +229,9 @@ spare_start(const struct settings *set, struct child *child,
 static int
 spare_gone(struct child *child)
 {
-	struct kept *pidfd = &child->fd[SRC_PIDFD];
-	struct pollfd p;
-	int r;
+	const struct kept *pidfd = &child->fd[SRC_PIDFD];
 
-	if (!gons__is_kept(pidfd))
-		return 1;
-	p.fd = pidfd->fd;
-	p.events = POLLIN;
-	if ((r = poll(&p, 1, 0)) != -1)
-		return r == 1;
-	/* A filter may refuse to poll. */
-	return syscall(SYS_pidfd_send_signal, p.fd, 0, NULL, 0) == -1 &&
-	       errno == ESRCH;
+	return !gons__is_kept(pidfd) || gons__has_ended(pidfd);
 }
 
 /* Told by the prepared process, where the kernel does not. */
