@@ -339,7 +339,9 @@ gons__supervise(const struct gons__action *what, int *status)
 		show_action(&s);
 		s.signals =
 		    fd_high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
-		(void)!write(release[1], "", 1);
+		errnum = gons__write_quietly(release[1], "", 1);
+		if (errnum != 0) /* it ends without having begun */
+			tell(MSG_FORK, errnum);
 		keep_only(&s);
 		supervise(&s);
 	} else {

@@ -138,10 +138,10 @@ all_of_kind(const atf_tc_t *tc, const char *kind, const char *type)
 		plan.fd = pidfd_of(t.pid);
 	}
 	all_modes(&plan, sides);
-	ATF_CHECK_MSG(sockets >= 2 || (strcmp(kind, "pid") != 0 &&
+	ATF_CHECK_MSG(pipes >= 2 || (strcmp(kind, "pid") != 0 &&
 					  strcmp(kind, "die") != 0 &&
 					  strcmp(kind, "linger_die") != 0),
-	    "the supervisor's sockets were not tried");
+	    "the supervisor's pipes were not tried");
 	all_allocations(&plan);
 	if (type != NULL)
 		target_stop(&t);

@@ -38,7 +38,7 @@
 char helper[4096];
 long points[3]; /* that were tried: likely, missing, interrupted */
 long allocs;
-long sockets; /* points where a supervisor got no pair of them */
+long pipes; /* points where a supervisor got none */
 
 static int
 is_interruptible(long nr)
@@ -406,9 +406,9 @@ all_points(struct plan *plan)
 			break;
 		points[plan->mode]++;
 		check(plan, &o);
-		if (plan->who == CHILD_OF_HOST && o.hit == SYS_socketpair &&
+		if (plan->who == CHILD_OF_HOST && o.hit == SYS_pipe2 &&
 		    strstr(o.out, "made for the action") != NULL)
-			sockets++;
+			pipes++;
 		if (plan->mode == INTERRUPTED && strcmp(o.out, clean.out) != 0)
 			atf_tc_fail_nonfatal("%s: EINTR in call %ld, number "
 					     "%ld: %s instead of %s",

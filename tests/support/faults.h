@@ -62,7 +62,7 @@ struct outcome {
 extern char helper[4096];
 extern long points[3]; /* that were tried: likely, missing, interrupted */
 extern long allocs;
-extern long sockets; /* points where a supervisor got no pair of them */
+extern long pipes; /* points where a supervisor got none */
 
 void play(const struct plan *plan, struct outcome *o);
 
