@@ -483,6 +483,17 @@ check_left(const struct kind *kind, int fds, long blocks)
 		problem("a child was left: waitpid %d, %s", r, strerror(errno));
 }
 
+/*
+ * A request may fail while its prepared process is still being made, for one of
+ * the next.
+ */
+static void
+settle(const struct kind *kind)
+{
+	if ((kind->flags & GONS_REEXEC_PREPARED) != 0)
+		(void)gons_reexec_prepare();
+}
+
 static const struct kind *
 find_kind(const char *name)
 {
@@ -505,6 +516,7 @@ run(const char *name)
 	once(kind);
 	mark(0);
 	fail_at = 0;
+	settle(kind);
 	check_left(kind, fds, blocks);
 	printf("fired %d\n", fired);
 	/* A call that failed once does not go on failing. */
