@@ -485,13 +485,25 @@ check_left(const struct kind *kind, int fds, long blocks)
 
 /*
  * A request may fail while its prepared process is still being made, for one of
- * the next.
+ * the next; and one that is given up has some time to end by itself.
  */
 static void
-settle(const struct kind *kind)
+settle(const struct kind *kind, int fds, long blocks)
 {
-	if ((kind->flags & GONS_REEXEC_PREPARED) != 0)
+	siginfo_t info;
+	int tries = 0;
+
+	if ((kind->flags & GONS_REEXEC_PREPARED) == 0)
+		return;
+	do {
 		(void)gons_reexec_prepare();
+		if (count_fds() <= fds + kind->fds &&
+		    live <= blocks + remembered(kind) &&
+		    waitid(P_ALL, 0, &info,
+			WEXITED | WNOHANG | WNOWAIT | __WALL) == -1)
+			return;
+		(void)poll(NULL, 0, 50);
+	} while (tries++ < 20);
 }
 
 static const struct kind *
@@ -516,7 +528,7 @@ run(const char *name)
 	once(kind);
 	mark(0);
 	fail_at = 0;
-	settle(kind);
+	settle(kind, fds, blocks);
 	check_left(kind, fds, blocks);
 	printf("fired %d\n", fired);
 	/* A call that failed once does not go on failing. */
