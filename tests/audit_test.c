@@ -8,6 +8,7 @@
  * are given up at a bad moment.
  */
 
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,7 @@
 #define PATIENCE 10000 /* ms for what happens at once */
 #define HIGH 200000 /* a descriptor beyond the usual limits */
 #define LOW 256 /* a limit below them */
+#define CAP_IPC_LOCK 14
 
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
@@ -60,8 +63,9 @@
 #endif
 
 /*
- * No step of the library waits: between begin_step() and end_step() every
- * poll(2) that could is counted.
+ * No step of the library waits: while in_step is set, each poll(2) and each
+ * waitpid(2) that could wait is counted.  The latter does not wait then: the
+ * process that it waits for would never end.
  */
 static int in_step, waits;
 
@@ -74,7 +78,16 @@ __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 	return __real_poll(p, n, ms);
 }
 
-/* Of the library, there is no memory for the time being. */
+pid_t __real_waitpid(pid_t, int *, int);
+pid_t __wrap_waitpid(pid_t, int *, int);
+pid_t
+__wrap_waitpid(pid_t pid, int *status, int options)
+{
+	waits += in_step && (options & WNOHANG) == 0;
+	return __real_waitpid(pid, status, in_step ? WNOHANG : options);
+}
+
+/* While this is set, the library finds no memory. */
 static int no_memory;
 
 void *__real_malloc(size_t);
@@ -388,14 +401,36 @@ high_fd(void)
 	in_child(high_fd_body, NULL);
 }
 
+/* The limit is none for a process with CAP_IPC_LOCK, nor for root's programs. */
+static void
+give_up_memlock(void)
+{
+	struct {
+		uint32_t version;
+		int pid;
+	} head = { 0x20080522 /* _LINUX_CAPABILITY_VERSION_3 */, 0 };
+	struct {
+		uint32_t effective, permitted, inheritable;
+	} data[2];
+	struct rlimit limit = { 0, 0 };
+
+	CHILD(prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0) == 0 ||
+	      errno == EPERM);
+	CHILD(syscall(SYS_capget, &head, data) == 0);
+	data[0].effective &= ~(1u << CAP_IPC_LOCK);
+	data[0].permitted &= ~(1u << CAP_IPC_LOCK);
+	CHILD(syscall(SYS_capset, &head, data) == 0);
+	CHILD(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+	CHILD(mlock(&limit, sizeof(limit)) == -1);
+}
+
 static void
 no_memlock_body(void *unused)
 {
-	struct rlimit limit = { 0, 0 };
 	struct gons_reexec *req = request("parent");
 
 	(void)unused;
-	CHILD(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+	give_up_memlock();
 	CHILD(gons_reexec_run(req) == 0);
 	gons_reexec_free(req);
 }

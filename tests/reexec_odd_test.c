@@ -127,6 +127,9 @@ actions(void)
 	    gons_reexec_register("move", move) == -1 ||
 	    gons_reexec_register("freeze", freeze) == -1)
 		abort();
+	/* Without an argument libc knows no name. */
+	if (*program_invocation_name == '\0')
+		program_invocation_name = NULL;
 	gons_reexec_check();
 	if (how != NULL)
 		be_a_host(how);
@@ -197,7 +200,10 @@ from_memory(void)
 	in_child(from_memory_body, NULL);
 }
 
-/* Since Linux 5.18 the kernel gives it an empty one. */
+/*
+ * Since Linux 5.18 the kernel gives it an empty one.  Before it reaches
+ * gons_reexec_check(3) actions() takes that away again.
+ */
 static void
 no_arguments_body(void *unused)
 {
