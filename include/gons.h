@@ -147,7 +147,8 @@ enum gons_hint {
 	GONS_HINT_VARIABLE, /* what: a gons_ name that means nothing */
 	GONS_HINT_COPY, /* another copy of the library took the variables */
 	/* with the other stages again */
-	GONS_HINT_THREADOF /* it is a thread of the process in value */
+	GONS_HINT_THREADOF, /* it is a thread of the process in value */
+	GONS_HINT_FORM /* the text has the form of something else */
 };
 
 struct gons_error {

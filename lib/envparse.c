@@ -550,6 +550,24 @@ child_text(
 	gons__text_str(text, ", run an action instead: gons_reexec(3)");
 }
 
+/* What was probably meant: a PID is no path, nor is a path a PID. */
+static void
+form_text(struct gons__text *text, const struct gons_error *error)
+{
+	const char *name = gons_type_name(error->type);
+
+	if (error->stage == GONS_STAGE_IDS) {
+		gons__text_str(
+		    text, "the group ID is missing, UID:GID is wanted");
+	} else if (name == NULL) {
+		gons__text_str(text, "it is a path, a PID or fd:N is wanted");
+	} else {
+		gons__text_str(text, "it is a number, /proc/PID/ns/");
+		gons__text_str(text, name);
+		gons__text_str(text, " or fd:N is wanted");
+	}
+}
+
 static void
 hint_text(struct gons__text *text, const struct gons_error *error)
 {
@@ -557,7 +575,8 @@ hint_text(struct gons__text *text, const struct gons_error *error)
 	int hint = error->hint;
 
 	if (hint <= GONS_HINT_STRUCT ||
-	    (hint > GONS_HINT_NOGID && hint != GONS_HINT_THREADOF))
+	    (hint > GONS_HINT_NOGID && hint != GONS_HINT_THREADOF &&
+		hint != GONS_HINT_FORM))
 		return;
 	gons__text_str(text, " (");
 	switch (hint) {
@@ -594,6 +613,9 @@ hint_text(struct gons__text *text, const struct gons_error *error)
 		break;
 	case GONS_HINT_CHILD:
 		child_text(text, error, hints[hint]);
+		break;
+	case GONS_HINT_FORM:
+		form_text(text, error);
 		break;
 	default:
 		gons__text_str(text, hints[hint]);

@@ -298,18 +298,41 @@ has_whole_result(const struct settings *set, const struct facts *facts,
 	return status == 0 || facts->cause == BY_GRACE;
 }
 
+/* Was a reply to come, and has not come as a whole?  Then how it ended, or NULL. */
+static const char *
+lacks_reply(const struct settings *set, const struct result *result)
+{
+	if ((set->flags & GONS_REEXEC_REPLY) == 0 || result->whole)
+		return NULL;
+	return result->nhead == 0 ? "ended without a reply"
+				  : "ended in the middle of its reply";
+}
+
 static void
 judge_result(const struct settings *set, const struct result *result,
     const char *why, struct verdict *v)
 {
+	const char *lack = lacks_reply(set, result);
+
 	if (result->state == RESULT_REJECTED)
 		say(v, GONS_FAIL_RESULT, EBADMSG,
 		    "the result does not decode%s%s", why != NULL ? ": " : "",
 		    why != NULL ? why : "");
-	else if ((set->flags & GONS_REEXEC_REPLY) != 0 && !result->whole)
-		say(v, GONS_FAIL_RESULT, EBADMSG,
-		    result->nhead == 0 ? "ended without a reply"
-				       : "ended in the middle of its reply");
+	else if (lack != NULL)
+		say(v, GONS_FAIL_RESULT, EBADMSG, "%s", lack);
+}
+
+/* What was printed is the reason; an exit status of 0 does not say the rest. */
+static void
+judge_words(const struct settings *set, const struct result *result, int status,
+    struct verdict *v)
+{
+	const char *lack = lacks_reply(set, result);
+
+	if (status == 0 && lack != NULL)
+		say(v, GONS_FAIL_STDERR, EIO, "%s, but printed", lack);
+	else
+		say(v, GONS_FAIL_STDERR, EIO, "failed");
 }
 
 /* The first three lines of the table: what is asked for comes first. */
@@ -370,7 +393,7 @@ judge_run(const struct settings *set, const struct facts *facts,
 		judge_limits(set, facts, result, v);
 	if (v->failure == GONS_FAIL_NONE && err->len > 0 &&
 	    (set->flags & quiet) == 0)
-		say(v, GONS_FAIL_STDERR, EIO, "failed");
+		judge_words(set, result, status, v);
 	if (v->failure == GONS_FAIL_NONE && !whole &&
 	    !judge_end(facts, status, end, has_words, v))
 		judge_result(set, result, why, v);

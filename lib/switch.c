@@ -306,8 +306,12 @@ target_open(struct job *job, int *fd)
 	*fd = gons__fdref(ref);
 	if (*fd >= 0)
 		return target_check(job, *fd);
-	if (*fd == -2 || gons__number(ref, INT_MAX, &pid) == -1 || pid == 0)
-		return fail(job, GONS_STAGE_OPEN, EINVAL, -1, ref);
+	if (*fd == -2 || gons__number(ref, INT_MAX, &pid) == -1 || pid == 0) {
+		(void)fail(job, GONS_STAGE_OPEN, EINVAL, -1, ref);
+		if (*ref == '/')
+			job->error->hint = GONS_HINT_FORM;
+		return -1;
+	}
 	*fd = target_pidfd(job, pid);
 	return *fd == -1 ? -1 : 0;
 }
@@ -476,12 +480,17 @@ static int
 ids_check(struct job *job)
 {
 	const char *ids = job->env->ids, *rest;
+	uint32_t uid;
 
 	if (ids == NULL)
 		return 0;
 	if ((rest = parse_id(ids, ':', &job->uid)) == NULL ||
-	    parse_id(rest, '\0', &job->gid) == NULL)
-		return fail(job, GONS_STAGE_IDS, EINVAL, -1, ids);
+	    parse_id(rest, '\0', &job->gid) == NULL) {
+		(void)fail(job, GONS_STAGE_IDS, EINVAL, -1, ids);
+		if (parse_id(ids, '\0', &uid) != NULL)
+			job->error->hint = GONS_HINT_FORM;
+		return -1;
+	}
 	if ((job->flags & GONS__SWITCH_SINGLE) != 0 || gons__threads() == 1)
 		return 0;
 	(void)fail(job, GONS_STAGE_IDS, EINVAL, -1, ids);

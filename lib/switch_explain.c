@@ -33,13 +33,20 @@
 #endif
 #define DEEPEST 64 /* the kernel nests user namespaces 33 deep */
 
-/* A kernel without a type of namespaces has no such file for any process. */
+/*
+ * A number is that of a process, perhaps.  A kernel without a type of namespaces
+ * has no such file for any process.
+ */
 void
 gons__explain_open(struct view *view, struct gons_error *error)
 {
 	const char *name = gons_type_name(error->type);
 	size_t len = gons__strlen(error->what), n = gons__strlen(name);
+	long number;
 
+	if (error->errnum == ENOENT &&
+	    gons__number(error->what, INT_MAX, &number) == 0)
+		error->hint = GONS_HINT_FORM;
 	if (error->errnum != ENOENT || len <= n ||
 	    error->what[len - n - 1] != '/' ||
 	    !gons__streq(error->what + len - n, name))

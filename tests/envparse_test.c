@@ -373,6 +373,24 @@ ATF_TC_BODY(text_ids, tc)
 	    "gons: cannot become gons_ids \"1:2\": Operation not permitted");
 }
 
+/* Something else was meant. */
+ATF_TC_WITHOUT_HEAD(text_form);
+ATF_TC_BODY(text_form, tc)
+{
+	(void)tc;
+	check_text(text_of(GONS_STAGE_OPEN, EINVAL, -1, GONS_HINT_FORM, 0,
+		       "/proc/4711/ns/net"),
+	    "gons: invalid gons_target reference \"/proc/4711/ns/net\": "
+	    "Invalid argument (it is a path, a PID or fd:N is wanted)");
+	check_text(text_of(GONS_STAGE_OPEN, ENOENT, GONS_NET, GONS_HINT_FORM, 0,
+		       "4711"),
+	    "gons: invalid gons_net reference \"4711\": No such file or "
+	    "directory (it is a number, /proc/PID/ns/net or fd:N is wanted)");
+	check_text(text_of(GONS_STAGE_IDS, EINVAL, -1, GONS_HINT_FORM, 0, "0"),
+	    "gons: cannot become gons_ids \"0\": Invalid argument (the group "
+	    "ID is missing, UID:GID is wanted)");
+}
+
 ATF_TC_WITHOUT_HEAD(text_visit);
 ATF_TC_BODY(text_visit, tc)
 {
@@ -592,6 +610,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, text_hints);
 	ATF_TP_ADD_TC(tp, text_orders);
 	ATF_TP_ADD_TC(tp, text_ids);
+	ATF_TP_ADD_TC(tp, text_form);
 	ATF_TP_ADD_TC(tp, text_visit);
 	ATF_TP_ADD_TC(tp, text_escapes);
 	ATF_TP_ADD_TC(tp, text_long);

@@ -216,7 +216,8 @@ ATF_TC_BODY(malformed_text, tc)
 		r = run_new();
 		set_refs(r, GONS_BIT(GONS_NET), &t);
 		run_env(r, "gons_ids=%s", malformed[i]);
-		FAILS(r, GONS_STAGE_IDS, EINVAL, -1, GONS_HINT_NONE,
+		FAILS(r, GONS_STAGE_IDS, EINVAL, -1,
+		    i == 0 ? GONS_HINT_FORM : GONS_HINT_NONE,
 		    "gons: cannot become gons_ids \"");
 	}
 	target_stop(&t);

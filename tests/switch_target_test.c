@@ -163,20 +163,20 @@ ATF_TC_BODY(target_bad, tc)
 	char text[128];
 	struct run *r;
 	size_t i;
+	int hint;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		(void)snprintf(text, sizeof(text),
 		    "gons: invalid gons_target reference \"%s\": %s",
 		    table[i].ref, strerror(table[i].errnum));
+		hint = *table[i].ref == '/' ? GONS_HINT_FORM : GONS_HINT_NONE;
 		r = run_new();
 		run_env(r, "gons_target=%s", table[i].ref);
-		FAILS(r, GONS_STAGE_OPEN, table[i].errnum, -1, GONS_HINT_NONE,
-		    text);
+		FAILS(r, GONS_STAGE_OPEN, table[i].errnum, -1, hint, text);
 		r = run_new();
 		run_env(r, "gons_target=%s", table[i].ref);
 		run_env(r, "gons_order=net");
-		FAILS(r, GONS_STAGE_OPEN, table[i].errnum, -1, GONS_HINT_NONE,
-		    text);
+		FAILS(r, GONS_STAGE_OPEN, table[i].errnum, -1, hint, text);
 	}
 }
 
