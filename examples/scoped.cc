@@ -3,8 +3,9 @@
  *
  * Copyright (c) 2026 The libgons developers
  *
- * A request in C++: its destructor ends what is still running, and what fails
- * is thrown.  Prints the network namespace that it was sent to.
+ * A request in C++: its destructor ends a child that is still running, and each
+ * failure is thrown.  The program prints the network namespace that its action
+ * was in.
  *
  *	c++ -std=c++11 -o scoped scoped.cc $(pkg-config --cflags --libs gons)
  *	./scoped user /proc/4711/ns/user net /proc/4711/ns/net

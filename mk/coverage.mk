@@ -2,7 +2,7 @@
 #
 # coverage: builds and tests a copy that counts what is executed, and reports
 # lines, with the numbers of those that were not, and branches.  A data file is
-# empty if its code was in no process.
+# empty if no process has had its code.
 GCOVR=		gcovr --root ${SRCTOP} --filter ${SRCTOP}/lib/
 coverage: .PHONY .MAKE
 	rm -rf ${OBJTOP}/build.coverage

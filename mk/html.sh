@@ -18,7 +18,8 @@ mkdir -p "$out"
 cp "$manual/style.css" "$out"
 cd "$out"
 
-# Each page by each of its names, that of its file first: "name page title", in a file of the work.
+# The file "names" has a line "name page title" for each name of each page.  The
+# name of the page's file comes first.
 for page; do
 	awk -v page="$page" '
 		BEGIN { own = substr(page, 1, length(page) - 2); name[++n] = own }

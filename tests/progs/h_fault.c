@@ -377,8 +377,8 @@ run_stepped(struct gons_reexec *req)
 }
 
 /*
- * Several of which the first is looked at: a shortage that another's end may
- * relieve fails none of them, and each comes back once.
+ * Several requests, of which the first is looked at.  A shortage that is over
+ * when another request has ended fails none of them.  Each comes back once.
  */
 static int
 run_multi(struct gons_reexec *req, const struct kind *kind)
@@ -412,9 +412,9 @@ run_multi(struct gons_reexec *req, const struct kind *kind)
 }
 
 /*
- * One that stays is asked a second time, and ended: what fails in the host,
- * fails then.  The first run is that of any other kind; in the child it may
- * fail.
+ * A child that stays is asked a second time, and ended.  In the host nothing
+ * fails before that, for the first run is like one of any other kind.  In the
+ * child the first run may fail.
  */
 static int
 run_again(struct gons_reexec *req)
@@ -460,7 +460,7 @@ once(const struct kind *kind)
 	mark(0);
 }
 
-/* A pool is remembered for good, and what it was made with. */
+/* The library keeps a pool for good, and what it was made with. */
 static long
 remembered(const struct kind *kind)
 {
@@ -542,7 +542,7 @@ run(const char *name)
 	return problems;
 }
 
-/* The allocations of the server and of its children are counted as one's. */
+/* Those of the server and of its children count as if of one process. */
 static void
 arm_child(void)
 {

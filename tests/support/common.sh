@@ -12,7 +12,7 @@ stage=$GONS_TEST_STAGE
 data=$helpers/data
 target=$helpers/h_target
 
-# One of each way in which a process can be refused: threads and privileges.
+# Types for each reason to refuse a process: its threads, and its privileges.
 types=mnt,net,user,uts
 
 export PKG_CONFIG_PATH="$stage/lib/pkgconfig"

@@ -3,10 +3,10 @@
  *
  * Copyright (c) 2026 The libgons developers
  *
- * Linked with every program of the tests when `bmake coverage' builds them.  A
- * process counts, too, that ends without exit(3), or by a signal that it sends
- * itself.  A process that has gone where the files cannot be written says
- * nothing of that.
+ * Linked with every program of the tests when `bmake coverage' builds them.  So
+ * a process that ends without exit(3), or by a signal that it sends itself,
+ * counts, too.  A process does not complain if it has gone to a place where the
+ * files cannot be written.
  */
 
 #include <sys/mman.h>

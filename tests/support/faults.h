@@ -11,12 +11,12 @@
  * program and in all that it starts, so that raw calls are covered as well as
  * libc's.  Each point is tried with an errno that is likely for that call,
  * with ENOSYS, as old kernels and other people's filters have it, and with
- * EINTR if the call can be interrupted, which must change nothing.  Not asked
- * about: calls that libc alone makes before main, and could not do without;
- * close(2), which releases the descriptor whatever it returns; rt_sigaction(2),
- * but for two of 64 calls; waiting and killing, but for EINTR, since a process
- * that is told that it has no child believes it; getpid(2) and others, which
- * cannot fail.
+ * EINTR if the call can be interrupted, which must change nothing.
+ *
+ * These calls are let through: those that libc alone makes before main, and
+ * could not do without; close(2), which releases the descriptor whatever it
+ * returns; 62 of 64 calls of rt_sigaction(2); getpid(2) and others, which cannot
+ * fail.  Waiting and killing get EINTR only: a false ECHILD would be believed.
  *
  * Allocations fail in the helper program, which is linked with --wrap.
  */

@@ -47,9 +47,10 @@ const struct ns_type ns_types[NTYPES] = {
 /*
  * The thread sanitizer gives each forked process a thread of its own, and so
  * keeps it out of user and mount namespaces, and prepared children out of all.
- * It only tidies up, and ends when a sandbox is announced; but the run time
- * does not know of it before the program has made a thread.  That takes 0.1 s,
- * for which children of one action have no use: they have joined.
+ * That thread only tidies up, and it ends when the program announces a sandbox.
+ * But the run time does not know of it before the program has made a thread of
+ * its own.  To make one takes 0.1 s.  A child that was executed for one action
+ * does not make one: it has joined already.
  */
 void __sanitizer_sandbox_on_notify(void *) __attribute__((weak));
 #include "internal.h"

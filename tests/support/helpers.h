@@ -63,13 +63,14 @@ extern const struct ns_type ns_types[NTYPES];
 	} while (0)
 void child_failed(const char *, int, const char *) __attribute__((noreturn));
 
-/* Runs the function in a forked child, as uid nobody if asked to; as root. */
+/* Runs the function in a forked child. */
 void in_child(void (*)(void *), void *);
+/* Becomes uid nobody, if that is possible, as it is for root. */
 void drop_to_nobody(void);
 
 /* Skips the test, saying why, if user namespaces are not to be had. */
 void need_userns(void);
-/* The same, if an ordinary user cannot have them, or there is none to be. */
+/* The same, if an ordinary user cannot have them, or we cannot become one. */
 void need_nobody(void);
 /*
  * Puts this process into a new user namespace, as its root, and with flags
@@ -108,7 +109,7 @@ uint64_t ns_id(const char *path);
 		    "some namespace has changed");                       \
 	} while (0)
 
-/* Skips where a program cannot be executed without /proc; one prepared may. */
+/* Skips where a program cannot be executed without /proc. */
 void need_no_proc(void);
 /* Skips where no file can be executed by its descriptor: some emulators. */
 void need_execveat(void);

@@ -35,7 +35,7 @@ void close_hold(int fd[2]);
 /* One that succeeds with a value that equals the given text. */
 void check_value(struct gons_reexec *req, const char *expected);
 
-/* One line, that names the action and says what is in what. */
+/* The error text is one line, which names the action and contains what. */
 void check_text(struct gons_reexec *req, const char *what);
 void check_failure(
     struct gons_reexec *req, int failure, int errnum, const char *what);

@@ -158,8 +158,9 @@ sum(void)
 }
 
 /*
- * What a spare has done before its action does not count as the action's: with
- * GONS_COVERAGE it would not be seen in the coverage of the library itself.
+ * A child that collects coverage for its action forgets what a spare has counted
+ * before.  So that the coverage of the library itself has that, none is
+ * collected for the actions here.
  */
 __attribute__((constructor)) static void
 actions(void)

@@ -32,19 +32,19 @@ long long clock_ms(void);
 /* Waits until the process has ended. */
 int ended(int pidfd, int ms);
 
-/* The children of a process, at most so many; how many, -1: not to be known. */
+/* Lists up to `room' children of a process; returns how many, -1: not known. */
 #define MAX_CHILDREN 1024
 int children_of(pid_t pid, pid_t *list, int room);
-/* How many it has ready, each of which gets the signal; -1 as above. */
+/* Sends the signal to each spare of the process; how many, -1 as above. */
 int signal_spares(pid_t pid, int signo);
 
-/* The signal, to the children that it has ready as well. */
+/* The same; itself: the process gets the signal, too. */
 void signal_all(pid_t pid, int signo, int itself);
 
 /* A prepared child runs its action, and is what an executed child is. */
 void works(void);
 
-/* head and needs are statements, for the case's properties and before it. */
+/* Statements: head sets properties of the case, needs runs before it. */
 #define CASE_IF(name, text, head, needs)              \
 	static void name##_run(void *);               \
 	ATF_TC(name);                                 \

@@ -104,7 +104,7 @@ forge(const int *kinds, size_t n)
 
 static const int returned[] = { RETURNED, RETURNED };
 
-/* Waits in the place of the library; the descriptors that come, or none. */
+/* Waits as the library would; returns the descriptors that come, or none. */
 static int
 await_request(int *fds, size_t n)
 {

@@ -34,7 +34,7 @@ void start(const atf_tc_t *, struct run *, int mode);
 /* It joins those namespaces of the target, and no others. */
 void expect_joined(
     const atf_tc_t *, struct run *, unsigned mask, const struct target *);
-/* It fails so, and what its text says contains text. */
+/* It fails in this way, and its message contains text. */
 void expect_failure(const atf_tc_t *, struct run *, int stage, int errnum,
     int type, int hint, unsigned joined, const char *text);
 /* Start-up has closed what it was given; gons_switch(3) leaves it open. */
