@@ -65,7 +65,7 @@ void child_failed(const char *, int, const char *) __attribute__((noreturn));
 
 /* Runs the function in a forked child. */
 void in_child(void (*)(void *), void *);
-/* Becomes uid nobody, if that is possible, as it is for root. */
+/* As root: becomes uid nobody. */
 void drop_to_nobody(void);
 
 /* Skips the test, saying why, if user namespaces are not to be had. */
