@@ -139,8 +139,8 @@ all_of_kind(const atf_tc_t *tc, const char *kind, const char *type)
 	}
 	all_modes(&plan, sides);
 	ATF_CHECK_MSG(pipes >= 2 || (strcmp(kind, "pid") != 0 &&
-					  strcmp(kind, "die") != 0 &&
-					  strcmp(kind, "linger_die") != 0),
+					strcmp(kind, "die") != 0 &&
+					strcmp(kind, "linger_die") != 0),
 	    "the supervisor's pipes were not tried");
 	all_allocations(&plan);
 	if (type != NULL)
