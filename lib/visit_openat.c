@@ -35,6 +35,7 @@
 #define WANT_UNIQUE 0x4000 /* STATX_MNT_ID_UNIQUE, Linux 6.8 */
 #define ROOT_INO 1 /* of every procfs */
 #define TRIES 128 /* while somebody renames directories */
+#define KEPT_MAX 16 /* descriptors of a private /proc in one process */
 #define LINKS 40 /* as many as the kernel follows */
 #define ADDED (O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE)
 #define CREATES(flags) \
@@ -55,10 +56,17 @@ struct mount { /* its struct statx, for which mount a file is on */
 	uint64_t id, more[13];
 };
 
-/* A /proc that nobody else can reach. */
+/*
+ * A /proc that nobody else can reach.  A thread may have a table of descriptors
+ * of its own, by unshare(2), so there may be several; none is ever forgotten,
+ * for whoever came back to it would have to make another.
+ */
 static struct {
-	int fd; /* 0: none yet; -1: none can be kept */
-	uint32_t mount[2]; /* the number, in two halves */
+	struct {
+		int fd;
+		uint32_t mount[2]; /* the number, in two halves */
+	} proc[KEPT_MAX];
+	int n; /* -1: none can be kept */
 	int busy;
 } kept;
 
@@ -117,19 +125,24 @@ mount_of(int fd)
 }
 
 /*
- * Is the kept /proc still there?  The host may have closed all descriptors,
- * and the number may be that of anything now.  The kernel uses no number of a
- * mount twice.
+ * Is a kept /proc still there?  The host may have closed all descriptors, and
+ * the number may be that of anything now, as it may be in the table of another
+ * thread.  The kernel uses no number of a mount twice.
  */
 static int
 kept_proc(void)
 {
-	int fd = __atomic_load_n(&kept.fd, __ATOMIC_ACQUIRE);
+	int fd, i, n = __atomic_load_n(&kept.n, __ATOMIC_ACQUIRE);
 	uint64_t mount;
 
-	mount = __atomic_load_n(&kept.mount[1], __ATOMIC_RELAXED);
-	mount = mount << 32 | __atomic_load_n(&kept.mount[0], __ATOMIC_RELAXED);
-	return fd > 0 && mount != 0 && mount_of(fd) == mount ? fd : -1;
+	for (i = 0; i < n; i++) {
+		fd = kept.proc[i].fd;
+		mount = kept.proc[i].mount[1];
+		mount = mount << 32 | kept.proc[i].mount[0];
+		if (mount_of(fd) == mount)
+			return fd;
+	}
+	return -1;
 }
 
 /*
@@ -140,9 +153,9 @@ static int
 keep_proc(void)
 {
 	uint64_t mount;
-	int fd, high;
+	int fd, high, n = kept.n;
 
-	if ((fd = gons__proc_private()) < 0)
+	if (n == KEPT_MAX || (fd = gons__proc_private()) < 0)
 		return -1;
 	/* none of those that programs take for standard ones */
 	high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -151,12 +164,13 @@ keep_proc(void)
 		return -1;
 	if ((mount = mount_of(high)) == 0) {
 		gons__close(high);
-		high = -1;
+		__atomic_store_n(&kept.n, -1, __ATOMIC_RELEASE);
+		return -1;
 	}
-	__atomic_store_n(&kept.mount[0], (uint32_t)mount, __ATOMIC_RELAXED);
-	__atomic_store_n(
-	    &kept.mount[1], (uint32_t)(mount >> 32), __ATOMIC_RELAXED);
-	__atomic_store_n(&kept.fd, high, __ATOMIC_RELEASE);
+	kept.proc[n].fd = high;
+	kept.proc[n].mount[0] = (uint32_t)mount;
+	kept.proc[n].mount[1] = (uint32_t)(mount >> 32);
+	__atomic_store_n(&kept.n, n + 1, __ATOMIC_RELEASE);
 	return high;
 }
 
@@ -170,7 +184,7 @@ private_proc(void)
 {
 	int fd;
 
-	if (__atomic_load_n(&kept.fd, __ATOMIC_RELAXED) == -1)
+	if (__atomic_load_n(&kept.n, __ATOMIC_RELAXED) == -1)
 		return -1;
 	if ((fd = kept_proc()) != -1)
 		return fd;
@@ -180,6 +194,13 @@ private_proc(void)
 		fd = keep_proc();
 	__atomic_store_n(&kept.busy, 0, __ATOMIC_RELEASE);
 	return fd;
+}
+
+/* Another time there may be a /proc. */
+static int
+is_shortage(int errnum)
+{
+	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
 }
 
 /* The file that fd found, opened for use. */
@@ -200,7 +221,7 @@ reopen(int fd, const struct statx *st, int flags)
 		return r == -1 ? -errno : r;
 	}
 	if ((proc = gons__proc_open()) < 0)
-		return -ENOSYS;
+		return is_shortage(-proc) ? proc : -ENOSYS;
 	r = gons__proc_link(proc, path, flags, st);
 	gons__close(proc);
 	return r == -EXDEV || r == -ENOENT ? -ENOSYS : r;

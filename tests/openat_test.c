@@ -10,6 +10,7 @@
 #include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,7 @@ static const int corpus_flags[] = { O_RDONLY, O_RDONLY | O_NOFOLLOW, O_PATH,
 	O_PATH | O_NOFOLLOW, O_RDWR, O_WRONLY | O_TRUNC, O_RDWR | O_CREAT,
 	O_WRONLY | O_CREAT | O_EXCL, O_DIRECTORY, O_RDWR | O_TMPFILE };
 #define NFLAGS (sizeof(corpus_flags) / sizeof(corpus_flags[0]))
+#define KEPT_MAX 16 /* as in visit_openat.c */
 
 static void
 is_refused(const char *path, int flags, int errnum)
@@ -487,6 +490,109 @@ ATF_TC_BODY(descriptors, tc)
 	both_worlds(closed_descriptors);
 }
 
+static void
+open_and_close(void)
+{
+	int fd = gons_openat(root, "file", O_RDONLY);
+
+	CHILD(fd != -1 && holds(fd, THERE));
+	close(fd);
+}
+
+/* In turn with another thread, each with a table of descriptors of its own. */
+static void *
+alternate(void *barrier)
+{
+	int before, i;
+
+	CHILD(unshare(CLONE_FILES) == 0);
+	before = count_fds();
+	for (i = 0; i < 2 * KEPT_MAX; i++) {
+		(void)pthread_barrier_wait(barrier);
+		open_and_close();
+	}
+	CHILD(count_fds() <= before + 1);
+	return NULL;
+}
+
+static void *
+separate(void *unused)
+{
+	CHILD(unshare(CLONE_FILES) == 0);
+	open_and_close();
+	return unused;
+}
+
+static void
+many_tables(void)
+{
+	pthread_barrier_t barrier;
+	pthread_t thread[2];
+	int before = count_fds(), i;
+
+	CHILD(pthread_barrier_init(&barrier, NULL, 2) == 0);
+	for (i = 0; i < 2; i++)
+		CHILD(pthread_create(
+			  &thread[i], NULL, alternate, &barrier) == 0);
+	for (i = 0; i < 2; i++)
+		CHILD(pthread_join(thread[i], NULL) == 0);
+	CHILD(count_fds() == before);
+	/* more than can be kept */
+	for (i = 0; i < 2 * KEPT_MAX; i++) {
+		CHILD(pthread_create(&thread[0], NULL, separate, NULL) == 0);
+		CHILD(pthread_join(thread[0], NULL) == 0);
+	}
+	for (i = 0; i < 20; i++)
+		open_and_close();
+	CHILD(count_fds() == before);
+}
+
+ATF_TC(tables);
+ATF_TC_HEAD(tables, tc)
+{
+	atf_tc_set_md_var(tc, "descr",
+	    "threads with their own descriptors, in which none is left");
+}
+ATF_TC_BODY(tables, tc)
+{
+	(void)tc;
+	if (SANITIZER)
+		atf_tc_skip("the sanitizer may have descriptors");
+	both_worlds(many_tables);
+}
+
+/* It is the descriptors that are missing, not /proc. */
+static void
+few_descriptors(void)
+{
+	const struct rlimit limit = { 64, 64 };
+	int fd, last[12], left, opened = 0;
+
+	CHILD(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	for (left = 0; (fd = dup(root)) != -1; left = (left + 1) % 12)
+		last[left] = fd;
+	for (left = 0; left < 12 && !opened; left++) {
+		fd = gons_openat(root, "file", O_RDONLY);
+		opened = fd != -1;
+		CHILD(opened || errno == EMFILE);
+		close(last[left]);
+	}
+	CHILD(opened);
+}
+
+ATF_TC(shortage);
+ATF_TC_HEAD(shortage, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "too few descriptors are said to be");
+}
+ATF_TC_BODY(shortage, tc)
+{
+	(void)tc;
+	if (SANITIZER)
+		atf_tc_skip("the sanitizer may have descriptors");
+	both_worlds(few_descriptors);
+}
+
 /* Only one question is about nothing but the number of a mount. */
 static void
 no_numbers(void)
@@ -527,6 +633,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, no_openat2);
 	ATF_TP_ADD_TC(tp, proc);
 	ATF_TP_ADD_TC(tp, descriptors);
+	ATF_TP_ADD_TC(tp, tables);
+	ATF_TP_ADD_TC(tp, shortage);
 	ATF_TP_ADD_TC(tp, old_kernel);
 	return atf_no_error();
 }
