@@ -143,14 +143,33 @@ travel(void *arg)
 	if ((v->errnum = depart(v)) != 0)
 		return NULL;
 	value = v->fn(v->arg);
-	/* A thread of a visit is never the first one of its process. */
+	/*
+	 * A thread of a visit is never the first one of its process.  A filter
+	 * may refuse to tell both numbers.
+	 */
 	pid = (pid_t)syscall(SYS_getpid);
-	if (pid == (pid_t)syscall(SYS_gettid))
+	if (pid != -1 && pid == (pid_t)syscall(SYS_gettid))
 		_exit(LOST);
 	v->pid = pid;
 	v->value = value;
 	v->returned = 1;
 	return NULL;
+}
+
+/*
+ * The user of a program with privileges may have chosen a timer slack of hours,
+ * by which a sleep could last longer than it is to.
+ */
+static void
+nap(void)
+{
+	const struct timespec time = { 0, NAP };
+	long slack = syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0);
+
+	(void)syscall(SYS_prctl, PR_SET_TIMERSLACK, NAP, 0, 0, 0);
+	(void)nanosleep(&time, NULL);
+	if (slack > 0)
+		(void)syscall(SYS_prctl, PR_SET_TIMERSLACK, slack, 0, 0, 0);
 }
 
 /*
@@ -160,7 +179,6 @@ travel(void *arg)
 static void
 await_end(pid_t pid, pid_t tid)
 {
-	const struct timespec nap = { 0, NAP };
 	struct timespec now, end;
 	int i;
 
@@ -177,7 +195,7 @@ await_end(pid_t pid, pid_t tid)
 			(void)sched_yield();
 			continue;
 		}
-		(void)nanosleep(&nap, NULL);
+		nap();
 		(void)clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec > end.tv_sec ||
 		    (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec))

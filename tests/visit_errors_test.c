@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,8 @@
 #include "helpers.h"
 #include "internal.h"
 #include "visits.h"
+
+#define SLACK (LONG_MAX / 2) /* ns */
 
 ATF_TC(errors);
 ATF_TC_HEAD(errors, tc)
@@ -226,7 +229,10 @@ no_setns(void *arg)
 	OK(errno == EPERM);
 }
 
-/* Its thread is waited for, but for no more than a second. */
+/*
+ * Its thread is waited for, but for no more than a second, however long each
+ * sleep may last by the timer slack: the user of a program sets that.
+ */
 static void
 no_tgkill(void *arg)
 {
@@ -238,10 +244,30 @@ no_tgkill(void *arg)
 	memset(&env, 0, sizeof(env));
 	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	forbid(&rule, 1);
+	CHILD(prctl(PR_SET_TIMERSLACK, SLACK, 0, 0, 0) == 0);
+	(void)alarm(60); /* ends the child if it hangs */
 	(void)clock_gettime(CLOCK_MONOTONIC, &from);
 	go(&env, count_call, NULL);
 	(void)clock_gettime(CLOCK_MONOTONIC, &to);
 	OK(to.tv_sec - from.tv_sec >= 1);
+	OK(syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0) == SLACK);
+}
+
+/* A process that is told no numbers is not taken for a copy that has returned. */
+static void
+no_numbers(void *arg)
+{
+	const struct rule rules[] = {
+		{ SYS_getpid, -1, 0, 0, ENOSYS },
+		{ SYS_gettid, -1, 0, 0, ENOSYS },
+	};
+	struct gons_env env;
+
+	(void)arg;
+	memset(&env, 0, sizeof(env));
+	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	forbid(rules, 2);
+	go(&env, count_call, NULL);
 }
 
 /* Nobody has called the function, whatever was in memory before. */
@@ -304,6 +330,7 @@ ATF_TC_BODY(filters, tc)
 	in_child(no_unshare, NULL);
 	in_child(no_setns, NULL);
 	in_child(no_tgkill, NULL);
+	in_child(no_numbers, NULL);
 }
 
 struct place {
