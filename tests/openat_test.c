@@ -532,8 +532,8 @@ many_tables(void)
 
 	CHILD(pthread_barrier_init(&barrier, NULL, 2) == 0);
 	for (i = 0; i < 2; i++)
-		CHILD(pthread_create(
-			  &thread[i], NULL, alternate, &barrier) == 0);
+		CHILD(
+		    pthread_create(&thread[i], NULL, alternate, &barrier) == 0);
 	for (i = 0; i < 2; i++)
 		CHILD(pthread_join(thread[i], NULL) == 0);
 	CHILD(count_fds() == before);
