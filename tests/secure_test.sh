@@ -7,6 +7,10 @@
 
 user=65534
 
+# Everything that a user can set before a program is started.
+hostile='env -i LD_LIBRARY_PATH=. TMPDIR=/nowhere SECRET=x'
+hostile="$hostile gons_uts=/proc/1/ns/uts ./hostile"
+
 # needs_other: the caller may become another user.
 needs_other()
 {
@@ -302,14 +306,19 @@ visits_body()
 	needs_secure
 	echo secret >file
 	chmod 600 file
+	links $own_cc -D_GNU_SOURCE -o hostile "$data/h_hostile.c"
 	for how in -static "-Wl,-rpath,$stage/lib"; do
 		links $own_cc -std=c99 -D_GNU_SOURCE "$how" -o visits visits.c \
 		    $(pkg-config --cflags --libs gons)
 		atf_check chmod 4755 visits
-		atf_check -o save:got -e inline:"7 1 $user 0\n-1 0\n" \
-		    "$target" -w want mnt,net sh -c "$other ./visits \
-		    /proc/\$TARGET/ns/mnt /proc/\$TARGET/ns/net '$PWD/file'"
-		atf_check -o file:want cat got
+		for with in '' "$hostile"; do
+			atf_check -o save:got \
+			    -e inline:"7 1 $user 0\n-1 0\n" \
+			    "$target" -w want mnt,net sh -c "$other $with \
+			    ./visits /proc/\$TARGET/ns/mnt \
+			    /proc/\$TARGET/ns/net '$PWD/file'"
+			atf_check -o file:want cat got
+		done
 		# Without the privileges it is nobody's.
 		cp visits plain
 		chmod 755 plain
@@ -393,12 +402,8 @@ needs_agent()
 	needs_secure
 }
 
-# Everything that a user can set before it is started: each of it must be the
-# action's own.
-hostile='env -i LD_LIBRARY_PATH=. TMPDIR=/nowhere SECRET=x'
-hostile="$hostile gons_uts=/proc/1/ns/uts ./hostile"
-
-# acts: the action is in the target's namespace, and has nothing of its user's.
+# acts: the action is in the target's namespace, and has nothing of its user's:
+# all of that must be its own.
 acts()
 {
 	rm -f want
