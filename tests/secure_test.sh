@@ -464,6 +464,8 @@ is_guarded()
 	atf_check -o match:'^hangs: errno 110: ' $other \
 	    timeout -s KILL 60 ./hostile ./agent hangs
 	atf_check -o match:'^signals: alive$' $other ./agent signals
+	atf_check -o match:'^spied: own [1-9][0-9]*, others 0, dropped 0$' \
+	    $other ./agent spied
 	atf_check -o match:'^sealed: errno 95: .*in secure-execution mode' \
 	    -o match:'^cwd /$' $other ./agent sealed
 	# As an action it is never started.

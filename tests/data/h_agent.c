@@ -8,7 +8,10 @@
  */
 
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <err.h>
@@ -127,23 +130,88 @@ run_look(const char *what)
 	gons_reexec_free(req);
 }
 
-/* With the real user ID, which has started this program, and nothing else. */
+/* From here on it is the user who has started this program, and no more. */
 static void
-signal_as_user(pid_t pid, int signo)
+be_the_user(void)
+{
+	unsigned head[2] = { 0x20080522, 0 }, none[6] = { 0 };
+
+	if (setresgid(getgid(), getgid(), getgid()) == -1 ||
+	    setresuid(getuid(), getuid(), getuid()) == -1 ||
+	    syscall(SYS_capset, head, none) == -1)
+		_exit(125);
+}
+
+/* What the function returns for the process, called by the user. */
+static int
+as_user(int (*function)(pid_t, int), pid_t pid, int arg)
 {
 	int status;
 	pid_t child;
 
 	fflush(NULL);
 	if ((child = fork()) == 0) {
-		if (setresgid(getgid(), getgid(), getgid()) == -1 ||
-		    setresuid(getuid(), getuid(), getuid()) == -1)
-			_exit(2);
-		_exit(kill(pid, signo) == 0 ? 0 : 1);
+		be_the_user();
+		_exit(function(pid, arg));
 	}
-	if (child == -1 || waitpid(child, &status, 0) != child || status != 0)
-		errx(1, "the user may not signal %d: %#x", (int)pid,
-		    (unsigned)status);
+	if (child == -1 || waitpid(child, &status, 0) != child ||
+	    !WIFEXITED(status) || WEXITSTATUS(status) == 125)
+		errx(1, "no other user: %#x", (unsigned)status);
+	return WEXITSTATUS(status);
+}
+
+static int
+try_kill(pid_t pid, int signo)
+{
+	return kill(pid, signo) == -1;
+}
+
+static void
+signal_as_user(pid_t pid, int signo)
+{
+	if (as_user(try_kill, pid, signo) != 0)
+		errx(1, "the user may not signal %d", (int)pid);
+}
+
+/* In how many ways can the process be looked into? */
+static int
+look_into(pid_t pid, int unused)
+{
+	static const char *const files[] = { "mem", "environ", "maps", "fd",
+		"map_files", "ns/uts", "cwd", "root", "exe", "fd/0" };
+	char buf[16], path[64];
+	struct iovec to = { buf, sizeof(buf) }, from = { buf, sizeof(buf) };
+	int fd, ways = 0;
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		(void)snprintf(
+		    path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		ways += fd != -1 || readlink(path, buf, sizeof(buf)) != -1;
+		(void)close(fd);
+	}
+	ways += process_vm_readv(pid, &to, 1, &from, 1, 0) != -1;
+	ways += ptrace(PTRACE_SEIZE, pid, NULL, NULL) != -1;
+	return ways;
+}
+
+/* The same for a process of the user's own, which has no secrets. */
+static int
+look_into_own(pid_t unused, int none)
+{
+	pid_t pid;
+	int ways;
+
+	(void)unused;
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == -1 || (pid = fork()) == -1)
+		return 125;
+	while (pid == 0)
+		pause();
+	ways = look_into(pid, none);
+	(void)kill(pid, SIGKILL);
+	return ways;
 }
 
 /* Has it taken all signals, and does it wait for more? */
@@ -177,6 +245,22 @@ signal_supervisor(void)
 	return 0;
 }
 
+/* Each process, then an action that has become the user itself. */
+static int
+be_spied_on(void)
+{
+	pid_t action = getpid();
+	int ways;
+
+	ways = as_user(look_into, action, 0);
+	ways += as_user(look_into, getppid(), 0);
+	ways += as_user(look_into, (pid_t)atoi(getenv("SERVER")), 0);
+	printf("own %d, others %d", as_user(look_into_own, 0, 0), ways);
+	be_the_user();
+	printf(", dropped %d", as_user(look_into, action, 0));
+	return 0;
+}
+
 /* The process that the actions are forked off. */
 static pid_t
 server(void)
@@ -196,6 +280,21 @@ await_end(pid_t pid)
 {
 	while (kill(pid, 0) == 0)
 		sched_yield();
+}
+
+static void
+run_spied(void)
+{
+	struct gons_reexec *req = request("spied");
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%d", (int)server());
+	gons_reexec_setflags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	gons_reexec_setenv(req, "SERVER", number);
+	if (run(req, "spied") == 0)
+		printf(
+		    "spied: %s\n", (const char *)gons_reexec_result(req, NULL));
+	gons_reexec_free(req);
 }
 
 static void
@@ -238,6 +337,8 @@ misuse(void)
 			printf("signals: %s\n",
 			    (const char *)gons_reexec_result(req, NULL));
 		gons_reexec_free(req);
+	} else if (strcmp(mode, "spied") == 0) {
+		run_spied();
 	} else if (strcmp(mode, "sealed") == 0) {
 		req = request("look");
 		gons_reexec_setflags(req, GONS_REEXEC_SEALED);
@@ -259,7 +360,8 @@ main(int argc, char *argv[])
 	if (gons_reexec_register("look", look) == -1 ||
 	    gons_reexec_register("hang", hang) == -1 ||
 	    gons_reexec_register("parent", tell_parent) == -1 ||
-	    gons_reexec_register("signals", signal_supervisor) == -1)
+	    gons_reexec_register("signals", signal_supervisor) == -1 ||
+	    gons_reexec_register("spied", be_spied_on) == -1)
 		err(1, "register");
 	if (strcmp(mode, "thread") == 0 &&
 	    pthread_create(&thread, NULL, idle, NULL) != 0)
