@@ -16,13 +16,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <gons.h>
 
+#include "h_fuse.h"
 #include "helpers.h"
 #include "internal.h"
 #include "visits.h"
@@ -399,6 +402,72 @@ ATF_TC_BODY(roots, tc)
 	target_stop(&t);
 }
 
+/* A mount namespace in which a server of FUSE is at path; this one stays. */
+static int
+serve_in_other(struct fuse *f, const char *path)
+{
+	int home, there;
+
+	ATF_REQUIRE((home = open("/proc/self/ns/mnt", O_RDONLY)) != -1);
+	ATF_REQUIRE_EQ(0, unshare(CLONE_NEWNS));
+	ATF_REQUIRE_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	ATF_REQUIRE((there = open("/proc/self/ns/mnt", O_RDONLY)) != -1);
+	ATF_REQUIRE_EQ(0, fuse_mount(f, path, FUSE_REFUSE));
+	ATF_REQUIRE_EQ(0, setns(home, CLONE_NEWNS));
+	close(home);
+	return there;
+}
+
+static int
+open_there(void *path)
+{
+	int fd, dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	fd = gons_openat(dir, path, O_RDONLY);
+	close(dir);
+	return fd != -1 ? close(fd) : errno;
+}
+
+ATF_TC(servers);
+ATF_TC_HEAD(servers, tc)
+{
+	atf_tc_set_md_var(tc, "descr",
+	    "no file server is asked that has covered the root or /proc");
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+ATF_TC_BODY(servers, tc)
+{
+	static const char *const paths[] = { "/", "/proc" };
+	char file[PATH_MAX], ref[32];
+	struct gons_env env = { 0 };
+	int fd, i, root, value;
+	struct fuse f;
+
+	(void)tc;
+	need_fuse();
+	ATF_REQUIRE((fd = open("file", O_CREAT | O_WRONLY, 0600)) != -1);
+	close(fd);
+	ATF_REQUIRE(realpath("file", file) != NULL);
+	for (i = 0; i < 2; i++) {
+		fd = serve_in_other(&f, paths[i]);
+		(void)snprintf(ref, sizeof(ref), "fd:%d", fd);
+		env.path[GONS_MNT] = ref;
+		root = gons_root(ref, &failure);
+		ATF_CHECK_MSG(root != -1, "%s", text());
+		go(&env, count_call, NULL);
+		ATF_CHECK_EQ(0, *f.asked);
+		value = -1;
+		ATF_CHECK_EQ(0,
+		    gons_visit(&env, NULL, open_there, file, &value, &failure));
+		/* of the covering root, the server refuses the name */
+		ATF_CHECK_EQ(i == 0 ? ENOSYS : 0, value);
+		ATF_CHECK_EQ(i == 0, *f.asked != 0);
+		close(root);
+		close(fd);
+		fuse_stop(&f);
+	}
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, joins);
@@ -409,5 +478,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, pid_inside);
 	ATF_TP_ADD_TC(tp, sockets);
 	ATF_TP_ADD_TC(tp, roots);
+	ATF_TP_ADD_TC(tp, servers);
 	return atf_no_error();
 }
