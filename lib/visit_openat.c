@@ -64,8 +64,8 @@ struct mount { /* its struct statx, for which mount a file is on */
 static struct {
 	struct {
 		int fd;
-		uint32_t mount[2]; /* the number, in two halves */
-	} proc[KEPT_MAX];
+		uint64_t mount;
+	} proc[KEPT_MAX]; /* none changes once it is counted */
 	int n; /* -1: none can be kept */
 	int busy;
 } kept;
@@ -132,16 +132,11 @@ mount_of(int fd)
 static int
 kept_proc(void)
 {
-	int fd, i, n = __atomic_load_n(&kept.n, __ATOMIC_ACQUIRE);
-	uint64_t mount;
+	int i, n = __atomic_load_n(&kept.n, __ATOMIC_ACQUIRE);
 
-	for (i = 0; i < n; i++) {
-		fd = kept.proc[i].fd;
-		mount = kept.proc[i].mount[1];
-		mount = mount << 32 | kept.proc[i].mount[0];
-		if (mount_of(fd) == mount)
-			return fd;
-	}
+	for (i = 0; i < n; i++)
+		if (mount_of(kept.proc[i].fd) == kept.proc[i].mount)
+			return kept.proc[i].fd;
 	return -1;
 }
 
@@ -155,7 +150,7 @@ keep_proc(void)
 	uint64_t mount;
 	int fd, high, n = kept.n;
 
-	if (n == KEPT_MAX || (fd = gons__proc_private()) < 0)
+	if (n == -1 || n == KEPT_MAX || (fd = gons__proc_private()) < 0)
 		return -1;
 	/* none of those that programs take for standard ones */
 	high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -168,8 +163,7 @@ keep_proc(void)
 		return -1;
 	}
 	kept.proc[n].fd = high;
-	kept.proc[n].mount[0] = (uint32_t)mount;
-	kept.proc[n].mount[1] = (uint32_t)(mount >> 32);
+	kept.proc[n].mount = mount;
 	__atomic_store_n(&kept.n, n + 1, __ATOMIC_RELEASE);
 	return high;
 }
