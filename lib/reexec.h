@@ -99,7 +99,7 @@ GONS_INTERNAL int gons__is_kept(const struct kept *);
  * /proc: whose pidfd it is cannot be told then.
  */
 GONS_INTERNAL int gons__seems_kept(const struct kept *);
-/* Has the process of a pidfd ended?  0 also if that is not there. */
+/* Has the process of a pidfd ended?  0 also if it is none, or not there. */
 GONS_INTERNAL int gons__has_ended(const struct kept *);
 /* Closes it if it is still ours; errno is kept. */
 GONS_INTERNAL void gons__unkeep(struct kept *);
@@ -227,6 +227,7 @@ struct self {
 	struct root root;
 };
 extern GONS_INTERNAL struct self gons__self;
+GONS_INTERNAL int gons__name_is_valid(const char *name);
 GONS_INTERNAL const struct action *gons__find_action(const char *name);
 /* A number that this process has and no forked copy of it. */
 GONS_INTERNAL unsigned gons__era(void);

@@ -168,11 +168,21 @@ gons__seems_kept(const struct kept *kept)
 		   fcntl(kept->fd, F_GETFD) != -1);
 }
 
+/* A host may take any file for the pidfd of its target. */
+static int
+is_pidfd(int fd)
+{
+	siginfo_t info;
+
+	return syscall(SYS_waitid, ID_PIDFD, fd, &info,
+		   WEXITED | WNOHANG | WNOWAIT, NULL) != -1 ||
+	       errno != EBADF;
+}
+
 int
 gons__has_ended(const struct kept *pidfd)
 {
 	struct pollfd p;
-
 	int r;
 
 	if (!gons__seems_kept(pidfd))
@@ -180,7 +190,7 @@ gons__has_ended(const struct kept *pidfd)
 	p.fd = pidfd->fd;
 	p.events = POLLIN;
 	if ((r = poll(&p, 1, 0)) != -1)
-		return r == 1 && (p.revents & POLLIN) != 0;
+		return r == 1 && (p.revents & POLLIN) != 0 && is_pidfd(p.fd);
 	/* A filter may refuse to poll. */
 	return syscall(SYS_pidfd_send_signal, p.fd, 0, NULL, 0) == -1 &&
 	       errno == ESRCH;

@@ -342,6 +342,25 @@ undumpable_body(void *unused)
 	target_stop(&t);
 }
 
+/* Such a file may poll as the pidfd of a process that has ended does. */
+static void
+no_pidfd(void)
+{
+	static const char *const files[] = { "/dev/null", "/", "/proc/self" };
+	struct gons_reexec *req = rx_new("print_ns");
+	size_t i;
+	int fd;
+
+	for (i = 0; i < NELEM(files); i++) {
+		ATF_REQUIRE((fd = open(files[i], O_RDONLY)) != -1);
+		ATF_REQUIRE_EQ(0, gons_reexec_target(req, fd, 0));
+		close(fd);
+		rx_fails(req, GONS_FAIL_START, EINVAL,
+		    "\"print_ns\"|gons_target|it does not refer to a process");
+	}
+	gons_reexec_free(req);
+}
+
 static void
 undumpable(void)
 {
@@ -393,6 +412,8 @@ static const struct rx_case cases[] = {
 	    "a child joins several by an order or a target" },
 	{ "refused", refused, RX_SANDBOX,
 	    "a start-up that fails in the child is told" },
+	{ "no_pidfd", no_pidfd, 0,
+	    "a target's descriptor may be no pidfd" },
 	{ "unprivileged", unprivileged, 0,
 	    "a child without privileges tells what is missing" },
 	{ "undumpable", undumpable, RX_SANDBOX | RX_EXEC,
