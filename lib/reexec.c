@@ -23,8 +23,7 @@ gons_reexec_new(const char *action)
 {
 	struct gons_reexec *req;
 
-	if (action == NULL || *action == '\0' ||
-	    strlen(action) > GONS__NAME_MAX) {
+	if (!gons__name_is_valid(action)) {
 		errno = EINVAL;
 		return NULL;
 	}

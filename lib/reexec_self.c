@@ -71,8 +71,8 @@ gons__find_action(const char *name)
 }
 
 /* 1 to 255 bytes, none of them a control character. */
-static int
-name_is_valid(const char *name)
+int
+gons__name_is_valid(const char *name)
 {
 	const unsigned char *p;
 
@@ -381,7 +381,7 @@ gons_reexec_register(const char *name, int (*function)(void))
 	struct action *action;
 	size_t len;
 
-	if (!name_is_valid(name) || function == NULL) {
+	if (!gons__name_is_valid(name) || function == NULL) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -106,6 +106,8 @@ new_request(void)
 	name[256] = '\0';
 	ATF_CHECK_ERRNO(EINVAL, gons_reexec_new(NULL) == NULL);
 	ATF_CHECK_ERRNO(EINVAL, gons_reexec_new("") == NULL);
+	ATF_CHECK_ERRNO(EINVAL, gons_reexec_new("two\nlines") == NULL);
+	ATF_CHECK_ERRNO(EINVAL, gons_reexec_new("del\177") == NULL);
 	ATF_CHECK_ERRNO(EINVAL, gons_reexec_new(name) == NULL);
 	name[255] = '\0';
 	req = gons_reexec_new(name);
