@@ -159,6 +159,19 @@ merge_paths(const struct policy *how, struct gons_covstat *st)
 	return m.rep.error;
 }
 
+static int
+all_named(const char *const src[], size_t n)
+{
+	size_t i;
+
+	if (src == NULL)
+		return n == 0;
+	for (i = 0; i < n; i++)
+		if (src[i] == NULL)
+			return 0;
+	return 1;
+}
+
 int
 gons_covmerge(
     const char *dst, const char *const src[], size_t n, struct gons_covstat *st)
@@ -171,7 +184,7 @@ gons_covmerge(
 		st = &own;
 	memset(st, 0, sizeof(*st));
 	st->offset = -1;
-	if (dst == NULL || (src == NULL && n != 0)) {
+	if (dst == NULL || !all_named(src, n)) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -60,7 +60,7 @@ ATF_TC_WITHOUT_HEAD(skipped);
 ATF_TC_BODY(skipped, tc)
 {
 	static const char nul[] = "mode: set\na\0.go:1.1,2.2 1 1\n";
-	const char *src[] = { "none" };
+	const char *src[] = { "none" }, *gap[] = { "none", NULL };
 
 	put_text("empty", "");
 	plain("a", GCC12, 0, 1, 1);
@@ -80,6 +80,7 @@ ATF_TC_BODY(skipped, tc)
 	ATF_CHECK_EQ(0, gons_covmerge("dst", src, 1, NULL));
 	ATF_CHECK_ERRNO(EINVAL, gons_covmerge(NULL, src, 1, NULL) == -1);
 	ATF_CHECK_ERRNO(EINVAL, gons_covmerge("dst", NULL, 1, NULL) == -1);
+	ATF_CHECK_ERRNO(EINVAL, gons_covmerge("dst", gap, 2, NULL) == -1);
 	ATF_REQUIRE_EQ(0, mkdir("tree", 0755));
 	merge(EISDIR, "tree into file", "dst", "tree", NULL);
 	merge(ENOTDIR, "file into tree", "tree", "a", NULL);
