@@ -746,6 +746,7 @@ struct inside {
 	int forked; /* off a prepared process */
 	struct kept orders; /* to the action of a child that stays */
 	int host; /* pidfd of the host that it stays for */
+	int supervised; /* it is asked by its supervisor */
 	int value, known; /* to exit with */
 	char *block; /* of a spare: room for its request */
 };

@@ -69,13 +69,11 @@ sort_out(const struct message *message, ssize_t len, int got[NAGAIN],
 	return whole;
 }
 
-/* 0: there will be none. */
-static int
-await_request(int fds[NAGAIN])
+/* Its length; -1: there will be none. */
+static ssize_t
+await(struct message *message, int got[NAGAIN])
 {
-	struct message message;
 	struct pollfd p[2];
-	int got[NAGAIN];
 	ssize_t r = 0;
 
 	p[0].fd = gons__inside.orders.fd;
@@ -84,15 +82,46 @@ await_request(int fds[NAGAIN])
 	while (r == 0) {
 		if (poll(p, 2, -1) == -1) {
 			if (errno != EINTR)
-				return 0;
+				return -1;
 			continue;
 		}
 		if (p[1].revents != 0)
-			return 0; /* also if a copy of it has the socket */
+			return -1; /* also if a copy of it has the socket */
 		r = gons__receive(
-		    p[0].fd, &message, sizeof(message), got, NAGAIN);
+		    p[0].fd, message, sizeof(*message), got, NAGAIN);
 	}
-	return sort_out(&message, r, got, fds);
+	return r;
+}
+
+/* 0: there will be none. */
+static int
+await_request(int fds[NAGAIN])
+{
+	struct message message;
+	int got[NAGAIN];
+	ssize_t r = await(&message, got);
+
+	return r > 0 && sort_out(&message, r, got, fds);
+}
+
+/*
+ * What a supervisor was told the host may never hear, if somebody kills the
+ * supervisor: the action runs when it says that it has passed it on.
+ */
+static int
+may_run(void)
+{
+	struct message message;
+	int got[NAGAIN], i;
+	ssize_t r;
+
+	if (!gons__inside.supervised)
+		return 1;
+	if ((r = await(&message, got)) <= 0)
+		return 0;
+	for (i = 0; i < NAGAIN; i++)
+		fd_close(&got[i]);
+	return r == sizeof(message) && message.kind == MSG_GO;
 }
 
 /* One call, unless the action has left smaller numbers free. */
@@ -163,7 +192,7 @@ gons__again(const struct gons__action *what, int status)
 		rest();
 		again = await_request(fds);
 		gons__forget_signals();
-		again = again && take(fds);
+		again = again && take(fds) && may_run();
 	}
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	return again;

@@ -33,6 +33,7 @@ struct supervisor {
 	int host; /* its pidfd, or -1 */
 	int told; /* what the action tells */
 	int again; /* to an action that stays, or -1 */
+	int asked; /* and has not said TAKEN since */
 	int signals;
 	struct reader reader; /* of what it tells */
 	int joined_pid; /* the action is in another pid namespace */
@@ -80,6 +81,20 @@ static void __attribute__((noreturn)) imitate(int status)
 }
 
 /*
+ * It has taken its request.  If this process ended before the host knows, the
+ * host would have another child run the action: so this one has to wait.
+ */
+static void
+pass_on_taken(struct supervisor *s, int value)
+{
+	int errnum = gons__tell(gons__inside.tell, MSG_TAKEN, value);
+
+	if (errnum == 0 && s->asked)
+		(void)gons__send(s->again, MSG_GO, 0, NULL, 0);
+	s->asked = 0;
+}
+
+/*
  * It may know better than the kernel how it ended: with coverage SIGTERM is an
  * exit.  -1: it will tell no more.
  */
@@ -88,12 +103,15 @@ pass_on_what_it_told(struct supervisor *s)
 {
 	int r, value;
 
-	while ((r = gons__read_message(s->told, &s->reader)) == 1)
-		if (gons__reader_value(&s->reader, &value) &&
-		    (s->reader.kind == MSG_STATUS ||
-			s->reader.kind == MSG_TAKEN ||
-			s->reader.kind == MSG_RETURNED))
+	while ((r = gons__read_message(s->told, &s->reader)) == 1) {
+		if (!gons__reader_value(&s->reader, &value))
+			continue;
+		if (s->reader.kind == MSG_TAKEN)
+			pass_on_taken(s, value);
+		else if (s->reader.kind == MSG_STATUS ||
+			 s->reader.kind == MSG_RETURNED)
 			tell(s->reader.kind, value);
+	}
 	return r;
 }
 
@@ -115,6 +133,7 @@ ask_again(struct supervisor *s, const struct message *message, int *fds)
 	fds[AGAIN_TELL] = tells;
 	while (n < NAGAIN && fds[n] != -1)
 		n++;
+	s->asked = 1;
 	(void)gons__send(s->again, MSG_AGAIN, message->value, fds, (size_t)n);
 	for (i = 0; i < NAGAIN; i++)
 		fd_close(&fds[i]);
@@ -359,6 +378,7 @@ gons__supervise(const struct gons__action *what, int *status)
 		be_asked(asked, what->fd[GONS__FD_HOST]);
 	else
 		fd_close(&s.host);
+	gons__inside.supervised = 1;
 	fd_close(&me);
 	return errnum == 0 ? 0 : -1;
 }

@@ -22,7 +22,7 @@ if ! { $spin $settings -a "$model.pml" &&
 	cat log
 	exit 1
 fi
-./pan -m"$depth" >log 2>&1
+./pan -w20 -m"$depth" >log 2>&1
 errors=$(sed -n 's/^State-vector.*errors: \([0-9]*\)$/\1/p' log)
 states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' log)
 if grep -q -e 'Search not completed' -e 'max search depth' log &&
