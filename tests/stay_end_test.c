@@ -210,6 +210,30 @@ died_while_idle(void)
 	gons_reexec_free(req);
 }
 
+/*
+ * A supervisor that is stopped does not pass on that the action has its
+ * request.  The request may go to another child, but no action runs for it
+ * twice.
+ */
+static void
+supervisor_stops(void)
+{
+	struct gons_reexec *req = stay_new(GONS_REEXEC_DIE_WITH_PARENT);
+	int told[2];
+
+	rx_pipe(told);
+	rx_keep(req, "TOLD", told[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 20000));
+	(void)stay_says(req, "stop");
+	stay_order(req, "mark");
+	(void)gons_reexec_run(req);
+	gons_reexec_free(req);
+	close(told[1]);
+	ATF_CHECK_EQ('m', rx_byte(told[0]));
+	ATF_CHECK_EQ(-1, rx_byte(told[0]));
+	close(told[0]);
+}
+
 /* What the library needs has been closed: it cannot be asked again. */
 static void
 closed_everything(void)
@@ -468,6 +492,8 @@ static const struct rx_case cases[] = {
 	    "a child that hangs in exit is killed" },
 	{ "died_while_idle", died_while_idle, RX_ONCE,
 	    "a child that died, or was stopped, is replaced" },
+	{ "supervisor_stops", supervisor_stops, RX_ONCE,
+	    "no action runs twice if the supervisor is stopped" },
 	{ "closed_everything", closed_everything, RX_ONCE | RX_UNCOUNTED,
 	    "a child is replaced after its action has closed descriptors" },
 	{ "action_forks", action_forks, RX_ONCE,

@@ -6,10 +6,12 @@
  * What may come to a child that stays, on its socket, in place of what the host
  * sends: a copy of the host has the other end, too.  The child runs its action
  * again only for a whole AGAIN, then with the descriptors that came; otherwise
- * it ends.  It keeps no descriptor that it does not use.
+ * it ends.  It keeps no descriptor that it does not use.  One with a supervisor
+ * needs GO, too.
  *
  * Input, for each datagram: its kind, its value, how many descriptors, and how
- * many bytes are left out.
+ * many bytes are left out.  The highest bit of the first value: there is a
+ * supervisor; of any kind: GO follows.
  */
 
 #include <sys/socket.h>
@@ -69,10 +71,11 @@ try(int sock, const unsigned char *in)
 	struct message message;
 	int again, fds[MOST], ends[MOST], i, n = in[2] % (MOST + 1), right;
 	size_t len = sizeof(message);
+	unsigned go;
 
 	memset(&what, 0, sizeof(what));
 	what.flags = GONS_REEXEC_STAY;
-	message.kind = in[0];
+	message.kind = in[0] & 0x7f;
 	message.len = sizeof(message.value);
 	message.value = in[1];
 	len -= in[3] % len;
@@ -80,6 +83,11 @@ try(int sock, const unsigned char *in)
 		MUST(gons__open_pipe(&ends[i], &fds[i]) == 0);
 	MUST(gons__send_block(sock, &message, len, fds, (size_t)n) == 0);
 	right = is_whole(&message, len, (size_t)n);
+	if (gons__inside.supervised) {
+		go = in[0] >> 7 ? MSG_GO : MSG_END;
+		MUST(gons__send(sock, go, 0, fds, (size_t)n) == 0);
+		right = right && go == MSG_GO;
+	}
 	MUST((again = gons__again(&what, 0)) == right);
 	if (again) {
 		MUST(is_same(0, sent(&message, fds, AGAIN_IN)));
@@ -114,6 +122,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	in->host = host[0];
 	in->reply = in->fds = -1;
 	gons__keep(&in->orders, sock[1]);
+	in->supervised = size >= 2 && data[1] >> 7;
 	while (size >= 4 && try(sock[0], data)) {
 		data += 4;
 		size -= 4;

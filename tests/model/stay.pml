@@ -56,6 +56,7 @@ bool doomed[PROCESSES]; /* it makes no step any more */
 bool closed[PROCESSES]; /* nor has it descriptors */
 bool dead[PROCESSES]; /* its pidfd is readable */
 byte faults; /* that have happened */
+bool spares; /* no more happen: timers need not wait for them */
 byte made; /* children */
 byte version; /* of the settings */
 byte version_of[CHILDREN]; /* with which a child was made */
@@ -120,7 +121,7 @@ inline arrive(p)
 	doomed[p] = true
 }
 
-#define MAY_STRIKE (faults < FAULTS && !over)
+#define MAY_STRIKE (faults < FAULTS && !spares && !over)
 #define STRIKE(p) doomed[p] = true; faults++
 
 active proctype Kernel()
@@ -131,6 +132,7 @@ end:	do
 #if CHILDREN > 2
 	:: atomic { struck[CHILD(2)] -> arrive(CHILD(2)) }
 #endif
+	:: atomic { MAY_STRIKE -> spares = true }
 	:: atomic { MAY_STRIKE && !doomed[HOST] -> STRIKE(HOST) }
 	:: atomic { MAY_STRIKE && lives[0] && !doomed[CHILD(0)] ->
 		STRIKE(CHILD(0)) }

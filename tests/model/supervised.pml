@@ -5,8 +5,8 @@
  *
  * A fresh child that becomes the supervisor of an action.  The action runs for
  * ever, or ends, or closes its output and does either; it may change its ids,
- * and then it does not end with the supervisor.  With NAMESPACE it is in a pid
- * namespace, which may end; otherwise it is to die with the host.
+ * and then it does not end with the supervisor.  It is to die with the host.
+ * With NAMESPACE it is in a pid namespace, which may end.
  *
  * Each process may be killed before each of its steps, as often as FAULTS says.
  * The host looks at its pipes, sockets and pidfds in any order.  A timer fires
@@ -47,6 +47,7 @@ bool dead[PROCESSES]; /* its pidfd is readable */
 bool termed[PROCESSES]; /* SIGTERM is on its way, or waits */
 bool blocks; /* the child has signals blocked */
 byte faults; /* that have happened */
+bool spares; /* no more happen: timers need not wait for them */
 bool by_namespace; /* the action was killed */
 bool ended; /* the namespace has */
 bool exists; /* the action */
@@ -67,7 +68,7 @@ hidden mtype:kind m;
 hidden byte whose;
 
 #define KILL(p) struck[p] = true
-#define MAY_STRIKE (faults < FAULTS && !over)
+#define MAY_STRIKE (faults < FAULTS && !spares && !over)
 #define STRIKE(p) doomed[p] = true; faults++
 
 active proctype Kernel()
@@ -79,6 +80,7 @@ end:	do
 		doomed[ACTION] = true }
 	:: atomic { termed[CHILD] && !blocks -> termed[CHILD] = false;
 		doomed[CHILD] = true }
+	:: atomic { MAY_STRIKE -> spares = true }
 	:: atomic { MAY_STRIKE && !doomed[HOST] -> STRIKE(HOST) }
 	:: atomic { MAY_STRIKE && !doomed[CHILD] -> STRIKE(CHILD) }
 #ifdef NAMESPACE
@@ -122,8 +124,8 @@ end:	exists;
 		fi;
 		if
 		:: skip
-		:: doomed[ACTION] /* runs for ever */
-		:: termed[ACTION] /* or until it is told to end */
+		:: skip; doomed[ACTION] /* runs for ever */
+		:: skip; termed[ACTION] /* or until it is told to end */
 		fi;
 		told!MSG_STATUS;
 leave:		skip
@@ -179,7 +181,7 @@ proctype Supervisor()
 			orders?m;
 			assert(m == MSG_KILL);
 			KILL(ACTION) }
-#if !defined(NAMESPACE) && PLANT != 1
+#if PLANT != 1
 		:: atomic { dead[HOST] && !host_is_gone ->
 			host_is_gone = true;
 			KILL(ACTION) }

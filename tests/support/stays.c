@@ -205,6 +205,22 @@ send_fd(const char *name)
 	return gons_reexec_reply(text, strlen(text));
 }
 
+/* The supervisor does nothing more once it has passed on the next request. */
+static int
+stop_supervisor(void)
+{
+	struct stat st;
+	int fd, r = -1;
+
+	for (fd = 3; fd < 64; fd++)
+		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+			r = fcntl(fd, F_SETSIG, SIGSTOP) |
+			    fcntl(fd, F_SETOWN, getppid()) |
+			    fcntl(fd, F_SETFL,
+				fcntl(fd, F_GETFL) | O_ASYNC);
+	return r;
+}
+
 /* What the library has open here is closed by execve(2). */
 static void
 print_open(void)
@@ -247,6 +263,10 @@ obey_more(const char *word, const char *rest)
 		print_stdin();
 	else if (strcmp(word, "open") == 0)
 		print_open();
+	else if (strcmp(word, "stop") == 0)
+		return stop_supervisor();
+	else if (strcmp(word, "mark") == 0)
+		(void)!write(rx_kept("TOLD"), "m", 1);
 	else if (strcmp(word, "bye") == 0)
 		return atexit(bye);
 	else if (strcmp(word, "hangs") == 0)
