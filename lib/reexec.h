@@ -147,7 +147,7 @@ enum kind {
 	MSG_WANT, /* a spare is awaited; value: see pool_say() */
 	MSG_TOOK, /* one has come; value as above */
 	MSG_COUNT, /* nothing else than the value */
-	/* host to spare, on its socket */
+	/* host to spare, on its socket; GO also from supervisor to action */
 	MSG_REQUEST,
 	MSG_GO,
 	/* host to a child that stays, on its socket */

@@ -57,8 +57,45 @@ changes_body()
 	atf_check comm -13 table model
 }
 
+# steps: of the tables in reexec_run.c each line "A, B -> C" as "A C", "B C"
+steps()
+{
+	sed -n 's/^ \*	\([A-Z, ]*\) -> \([A-Z]*\).*/\1, \2/p' \
+	    "$GONS_TEST_SRC/lib/reexec_run.c" | awk -F ', ' \
+	    '{ for (i = 1; i < NF; i++) print $i, $NF }' | sort -u
+}
+
+# moves MACRO: what the models say with it, in the same form
+moves()
+{
+	cat "$GONS_TEST_SRC"/tests/model/*.pml | tr ';' '\n' |
+	    sed -n "s/.*\<$1(\([A-Z_]*\), \([A-Z_]*\)).*/\1 \2/p" |
+	    sed 's/STOP_//g' | sort -u
+}
+
+atf_test_case transitions
+transitions_head()
+{
+	atf_set descr "models go from state to state as the tables in lib say"
+}
+transitions_body()
+{
+	steps >table
+	grep -q '^NONE TERM$' table || atf_fail "there is no table"
+	for macro in change stops; do
+		moves "$macro" >model
+		test -s model || atf_fail "no model has $macro"
+		atf_check comm -13 table model
+	done
+	# What stay.pml is for, and supervised.pml.
+	moves change >model
+	atf_check -o match:'^ALIVE RETURNED$' cat model
+	atf_check -o match:'^ALIVE LOST$' cat model
+}
+
 atf_init_test_cases()
 {
 	atf_add_test_case names
 	atf_add_test_case changes
+	atf_add_test_case transitions
 }

@@ -5,7 +5,7 @@
  *
  * A request whose child stays: the host runs its action RUNS times.  Settings
  * may change between two runs.  An action may leave a process behind, which
- * writes to the pipes that it has, at any time.  With SUPERVISED a supervisor
+ * writes to the pipes that it has, at any time; not with ALONE.  With SUPERVISED a supervisor
  * stands between host and child; an action that has changed its ids does not
  * end with it.
  *
@@ -243,7 +243,9 @@ end:	lives[i];
 		   fi;
 #endif
 		   if
+#ifndef ALONE
 		   :: atomic { left == NOBODY -> left = p; left_by = r }
+#endif
 		   :: skip
 		   fi;
 		   if
