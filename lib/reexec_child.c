@@ -20,7 +20,7 @@
 
 #include "reexec.h"
 
-struct inside gons__inside = { 0, -1, -1, -1, -1, 0, 0, NOT_KEPT, -1, 0, 0,
+struct inside gons__inside = { 0, -1, -1, -1, -1, 0, 0, NOT_KEPT, -1, 0, 0, 0,
 	NULL };
 
 /*

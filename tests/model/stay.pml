@@ -5,9 +5,9 @@
  *
  * A request whose child stays: the host runs its action RUNS times.  Settings
  * may change between two runs.  An action may leave a process behind, which
- * writes to the pipes that it has, at any time; not with ALONE.  With SUPERVISED a supervisor
- * stands between host and child; an action that has changed its ids does not
- * end with it.
+ * writes to the pipes that it has, at any time; not with ALONE.  With SUPERVISED
+ * a supervisor stands between host and child; an action that has changed its
+ * ids does not end with it.
  *
  * Each process may be killed before each of its steps, as often as FAULTS says.
  * The host looks at pipes and pidfds in any order.  A timer fires when nothing
