@@ -129,7 +129,8 @@ end:	exists;
 		fi;
 		told!MSG_STATUS;
 leave:		skip
-	} unless { doomed[ACTION] };
+	} unless { doomed[ACTION] || struck[ACTION] };
+	!struck[ACTION]; /* what is killed may still wait in the kernel */
 	writes[ACTION] = false;
 	closed[ACTION] = true;
 	dead[ACTION] = true
@@ -188,7 +189,8 @@ proctype Supervisor()
 #endif
 		od;
 leave:		skip
-	} unless { doomed[CHILD] };
+	} unless { doomed[CHILD] || struck[CHILD] };
+	!struck[CHILD]; /* what is killed may still wait in the kernel */
 	writes[CHILD] = false;
 	closed[CHILD] = true;
 	atomic {
