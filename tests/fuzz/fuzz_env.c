@@ -157,7 +157,7 @@ check_strict(char **envp)
 	const char *unknown = NULL;
 	size_t n;
 
-	after[0] = (char *)(uintptr_t)"gons_onerror=exit";
+	after[0] = (char *)(uintptr_t) "gons_onerror=exit";
 	for (n = 0; envp[n] != NULL; n++)
 		after[n + 1] = envp[n];
 	after[n + 1] = NULL;

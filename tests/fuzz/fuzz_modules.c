@@ -28,8 +28,8 @@
 
 static const char text[] =
     "\0__llvm_prf_names\0__llvm_prf_cnts\0__llvm_prf_bits\0.text";
-static const uint32_t name_at[] = { 0, 1, 18, 34, 50, sizeof(text),
-	UINT32_MAX, sizeof(text) - 1 };
+static const uint32_t name_at[] = { 0, 1, 18, 34, 50, sizeof(text), UINT32_MAX,
+	sizeof(text) - 1 };
 
 struct image {
 	ElfW(Ehdr) head;
@@ -118,8 +118,8 @@ check(struct areas *areas)
 		MUST(areas->area[i].size > 0);
 		MUST(in_program(
 		    areas->area[i].vaddr, areas->area[i].size, PF_W));
-		MUST(in_program(
-		    areas->area[i].names, areas->area[i].nnames, 0));
+		MUST(
+		    in_program(areas->area[i].names, areas->area[i].nnames, 0));
 	}
 	free(areas);
 }

@@ -28,8 +28,8 @@
 #define PATIENCE 10000 /* ms for a process to end */
 
 /* In the process that is forked.  The socket keeps what it has said. */
-static void __attribute__((noreturn)) answer(int sock,
-    const unsigned char *in, size_t size)
+static void __attribute__((noreturn))
+answer(int sock, const unsigned char *in, size_t size)
 {
 	struct message message;
 	int fds[MOST], i, me = (int)syscall(SYS_pidfd_open, getpid(), 0);

@@ -216,8 +216,7 @@ stop_supervisor(void)
 		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
 			r = fcntl(fd, F_SETSIG, SIGSTOP) |
 			    fcntl(fd, F_SETOWN, getppid()) |
-			    fcntl(fd, F_SETFL,
-				fcntl(fd, F_GETFL) | O_ASYNC);
+			    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_ASYNC);
 	return r;
 }
 
