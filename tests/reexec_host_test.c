@@ -570,7 +570,8 @@ no_descriptors(void)
 		highest--;
 	before = count_fds();
 	limit = old;
-	for (n = 3 * NELEM(flags); n <= (highest + 40) * (int)NELEM(flags);
+	/* A run needs 13 descriptors at most. */
+	for (n = 3 * NELEM(flags); n <= (highest + 20) * (int)NELEM(flags);
 	     n += SANITIZER ? 7 : 1) { /* each takes long with it */
 		limit.rlim_cur = (rlim_t)n / NELEM(flags);
 		ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
