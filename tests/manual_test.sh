@@ -271,6 +271,20 @@ pages_body()
 	atf_check -o file:want cat got
 }
 
+# mandoc(1), which `bmake lint' asks, is silent about a table that is too wide.
+atf_test_case formatted
+formatted_head()
+{
+	atf_set descr "groff formats each page for a terminal without a word"
+	atf_set require.progs groff
+}
+formatted_body()
+{
+	for p in "$GONS_TEST_SRC"/man/*.[1-9]; do
+		atf_check -o not-empty groff -mdoc -Tutf8 "$p"
+	done
+}
+
 atf_init_test_cases()
 {
 	for p in $pages; do
@@ -282,4 +296,5 @@ atf_init_test_cases()
 	atf_add_test_case examples
 	atf_add_test_case readme
 	atf_add_test_case pages
+	atf_add_test_case formatted
 }
