@@ -21,7 +21,8 @@ ${t}.${d}: .PHONY .MAKE
 install: .PHONY install-lib install-dev install-man install-examples
 uninstall: .PHONY ${COMPONENTS:S/^/uninstall-/}
 .if empty(DESTDIR)
-${"${.TARGETS:Minstall}" != "":?install:install-lib}:
+${"${.TARGETS:Minstall}" != "":?install:install-lib} \
+${"${.TARGETS:Muninstall}" != "":?uninstall:uninstall-lib}:
 	@sh ${.CURDIR}/mk/ldcache.sh ${LIBDIR} libgons.so.${SHLIB_MAJOR}
 .endif
 

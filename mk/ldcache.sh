@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# ldcache.sh LIBDIR SONAME: called after an installation into this system.  Lets
-# programs that are linked with the library there find it when they start, or
-# says what is left to do.
+# ldcache.sh LIBDIR SONAME: called after an installation into this system, or a
+# removal.  Lets programs that are linked with the library there find it when
+# they start, or says what is left to do.
 
 libdir=$1
 soname=$2
@@ -23,6 +23,12 @@ searched()
 	done
 	return 1
 }
+
+# What has been removed is only forgotten.
+if [ ! -e "$libdir/$soname" ]; then
+	ldconfig 2>/dev/null
+	exit 0
+fi
 
 # The dynamic linker of musl has a list of directories, and no cache.
 if ! ldconfig -p >/dev/null 2>&1; then

@@ -410,6 +410,15 @@ system_body()
 	atf_check -o inline:"$GONS_TEST_VERSION\n" tail -n 1 said
 	atf_check -s exit:1 grep 'is installed, but' log
 
+	# Removed, it is no longer in the cache of ldconfig(8).
+	# shellcheck disable=SC2016
+	cached='PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -c libgons.so.0'
+	atf_check -o match:'^1$' -e ignore $in_system "$install install >log
+	    $cached"
+	atf_check -s exit:1 -o match:'^0$' -e ignore $in_system "
+	    $install install >log; $install uninstall >log
+	    $cached"
+
 	# With DESTDIR nothing is done, nor said, to this system.
 	mkdir bin
 	printf '#!/bin/sh\ntouch %s\n' "$PWD/ran" >bin/ldconfig
