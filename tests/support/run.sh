@@ -112,10 +112,12 @@ if [ "$(id -u)" -eq 0 ]; then
 	run "$dir/results.db" "$@"
 	account "$dir/results.db"
 else
-	# Which are those that need root?
-	root=$(tests list --verbose "$@" |
+	# Which are those that need root?  Asked once: programs in shell take
+	# seconds to tell.
+	listed=$(tests list --verbose "$@")
+	root=$(printf '%s\n' "$listed" |
 	    awk '/^[^ ]/ { name = $1 } /required_user = root/ { print name }')
-	others=$(tests list --verbose "$@" |
+	others=$(printf '%s\n' "$listed" |
 	    awk '/^[^ ]/ { if (name != "") print name; name = $1 }
 	    /required_user = root/ { name = "" }
 	    END { if (name != "") print name }')
