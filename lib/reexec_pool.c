@@ -268,10 +268,11 @@ pool_execute(struct pool *pool, struct launch *launch, struct settings *set)
 static void
 open_oom(struct pool *pool)
 {
-	int fd, proc = gons__kept_proc();
+	int fd, proc;
 
 	if (pool->oom.fd != -1 && gons__is_kept(&pool->oom))
 		return;
+	proc = gons__kept_proc();
 	fd = proc == -1 ? -1
 			: gons__proc_file(proc, "self/oom_score_adj", O_RDONLY);
 	gons__keep(&pool->oom, fd < 0 ? -1 : fd_high(fd));
@@ -761,5 +762,6 @@ gons_reexec_unprepare(void)
 		pool->sealed = 0;
 		pool_unlock(pool);
 	}
+	gons__standing_rest();
 	gons__leave(state);
 }

@@ -23,6 +23,80 @@
 #define CAPS_MAX 64 /* capabilities that a kernel may have */
 #define SESSION_KEYRING (-3) /* KEY_SPEC_SESSION_KEYRING */
 
+/*
+ * What is read below /proc, again and again.  To find it takes as long as to
+ * read it, so it stays open for one thread: the one of this process that
+ * looked first.  Any other thread, and a forked copy of the process, would see
+ * that thread's standing there in place of its own.
+ */
+enum view {
+	VIEW_STATUS,
+	VIEW_NS,
+	NVIEWS
+};
+static const struct {
+	const char *path;
+	int flags;
+} views[NVIEWS] = {
+	[VIEW_STATUS] = { "thread-self/status", O_RDONLY },
+	[VIEW_NS] = { "thread-self/ns", O_PATH | O_DIRECTORY },
+};
+static struct kept kept[NVIEWS] = { NOT_KEPT, NOT_KEPT };
+static unsigned kept_era; /* of the process whose thread keeps them; 0 */
+/* In that thread the same. */
+static __thread unsigned keeper __attribute__((tls_model("initial-exec")));
+
+static void
+close_kept(void)
+{
+	int i;
+
+	for (i = 0; i < NVIEWS; i++)
+		gons__unkeep(&kept[i]);
+}
+
+/* Does this thread keep them?  A copy closes those of its parent. */
+static int
+is_keeper(void)
+{
+	unsigned era = gons__era(), old;
+
+	if (keeper == era)
+		return 1;
+	old = __atomic_load_n(&kept_era, __ATOMIC_ACQUIRE);
+	if (old == era || !__atomic_compare_exchange_n(&kept_era, &old, era, 0,
+			      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return 0;
+	keeper = era;
+	close_kept();
+	return 1;
+}
+
+/* A descriptor or -errno; passing: it is to be closed after use. */
+static int
+look_at(enum view which, int *passing)
+{
+	struct kept *view = &kept[which];
+	int fd, keeps = is_keeper(), proc;
+
+	*passing = 0;
+	if (keeps && gons__is_kept(view))
+		return view->fd;
+	if ((proc = gons__kept_proc()) == -1)
+		return -ENOENT;
+	fd = gons__proc_file(proc, views[which].path, views[which].flags);
+	*passing = 1;
+	if (fd < 0 || !keeps)
+		return fd;
+	if ((fd = fd_high(fd)) == -1)
+		return -errno;
+	gons__keep(view, fd);
+	*passing = view->nameless;
+	if (*passing)
+		view->fd = -1;
+	return fd;
+}
+
 /* From the one to before the other. */
 static int
 add_lines(
@@ -46,19 +120,18 @@ is_want(int errnum)
 
 /* ENOENT: it is not to be had, or too long. */
 static int
-add_status(struct buf *standing, int proc)
+add_status(struct buf *standing)
 {
 	char text[STATUS_MAX + 1], *more;
+	int errnum, fd, passing;
 	ssize_t n = -1;
-	int errnum, fd;
 
-	fd = proc == -1 ? -1
-			: gons__proc_file(proc, "thread-self/status", O_RDONLY);
-	if (fd >= 0) {
+	if ((fd = look_at(VIEW_STATUS, &passing)) >= 0) {
 		do
-			n = read(fd, text, STATUS_MAX);
+			n = pread(fd, text, STATUS_MAX, 0);
 		while (n == -1 && errno == EINTR);
-		(void)close(fd);
+		if (passing)
+			(void)close(fd);
 	}
 	if (n < 1)
 		return is_want(-fd) ? -fd : ENOENT;
@@ -137,15 +210,12 @@ add_calls(struct buf *standing)
  * Links are read, for the namespaces themselves take longer to look at.
  */
 static int
-ask_ns(int proc, char ns[GONS_NTYPES][32])
+ask_ns(char ns[GONS_NTYPES][32])
 {
 	const char *name;
-	int dir, i;
+	int dir, i, passing;
 
-	if (proc == -1)
-		return 0;
-	dir = gons__proc_file(proc, "thread-self/ns", O_PATH | O_DIRECTORY);
-	if (dir < 0)
+	if ((dir = look_at(VIEW_NS, &passing)) < 0)
 		return is_want(-dir) ? -dir : 0;
 	for (i = 0; i < GONS_NTYPES; i++) {
 		name = i == GONS_PID	? "pid_for_children"
@@ -153,7 +223,8 @@ ask_ns(int proc, char ns[GONS_NTYPES][32])
 					: gons_type_name(i);
 		(void)!readlinkat(dir, name, ns[i], sizeof(ns[i]));
 	}
-	(void)close(dir);
+	if (passing)
+		(void)close(dir);
 	return 0;
 }
 
@@ -166,7 +237,7 @@ gons__standing(struct buf *standing)
 		long keyring;
 		char ns[GONS_NTYPES][32];
 	} now_is;
-	int errnum, proc = gons__kept_proc();
+	int errnum;
 
 	memset(&now_is, 0, sizeof(now_is));
 	now_is.securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
@@ -175,10 +246,18 @@ gons__standing(struct buf *standing)
 	if (now_is.keyring == -1) /* revoked is not the same as none */
 		now_is.keyring = -errno;
 	standing->len = 0;
-	errnum = ask_ns(proc, now_is.ns);
+	errnum = ask_ns(now_is.ns);
 	if (errnum == 0)
 		errnum = buf_add(standing, &now_is, sizeof(now_is));
-	if (errnum == 0 && (errnum = add_status(standing, proc)) == ENOENT)
+	if (errnum == 0 && (errnum = add_status(standing)) == ENOENT)
 		errnum = add_calls(standing);
 	return errnum;
+}
+
+/* No other thread may close what this one keeps. */
+void
+gons__standing_rest(void)
+{
+	if (is_keeper())
+		close_kept();
 }

@@ -7,7 +7,9 @@
  * any more.
  */
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -15,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +142,118 @@ static void
 privileges(void)
 {
 	in_child(drop_privilege, NULL);
+}
+
+/* The kernel has this for each thread, and what a thread runs inherits it. */
+static void *
+give_up_privileges(void *arg)
+{
+	struct gons_reexec *req = arg;
+	static pid_t pid;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+		pid = stay_counts(req, 1);
+	return &pid;
+}
+
+/* A thread is compared with what it is, not with what another one is. */
+static void
+threads(void)
+{
+	struct gons_reexec *req = stay_new(0);
+	pid_t pid = stay_counts(req, 1);
+	pthread_t thread;
+	void *other;
+
+	ATF_CHECK_EQ(pid, stay_counts(req, 2));
+	ATF_REQUIRE_EQ(
+	    0, pthread_create(&thread, NULL, give_up_privileges, req));
+	ATF_REQUIRE_EQ(0, pthread_join(thread, &other));
+	ATF_CHECK(*(pid_t *)other != pid);
+	ATF_CHECK(stay_counts(req, 1) != *(pid_t *)other);
+	gons_reexec_free(req);
+}
+
+/* So is a copy of the process. */
+static void
+copies(void)
+{
+	struct gons_reexec *req = stay_new(0);
+	int before, status;
+	pid_t copy, pid;
+
+	(void)stay_counts(req, 1);
+	ATF_REQUIRE((copy = fork()) != -1);
+	if (copy == 0) {
+		before = count_fds();
+		gons_reexec_free(req);
+		req = stay_new(0);
+		pid = stay_counts(req, 1);
+		if (count_fds() != before)
+			_exit(2);
+		if (pid != stay_counts(req, 2) ||
+		    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+		    pid == stay_counts(req, 1))
+			_exit(1);
+		gons_reexec_free(req);
+		_exit(0);
+	}
+	ATF_REQUIRE_EQ(copy, waitpid(copy, &status, 0));
+	ATF_CHECK_EQ(0, status);
+	(void)stay_counts(req, 2);
+	gons_reexec_free(req);
+}
+
+/* The descriptor whose file has a name that ends so, or -1. */
+static int
+find_fd(const char *end)
+{
+	char link[64], name[256];
+	size_t len = strlen(end);
+	ssize_t n;
+	int fd;
+
+	for (fd = 3; fd < 256; fd++) {
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, name, sizeof(name) - 1);
+		name[n > 0 ? n : 0] = '\0';
+		if (n > (ssize_t)len && strcmp(name + n - len, end) == 0)
+			return fd;
+	}
+	return -1;
+}
+
+/*
+ * What the library keeps open to look at this thread may become something else
+ * at any time: then it is neither read nor closed.
+ */
+static void
+looks_again(void)
+{
+	static const char *const ends[] = { "/status", "/ns" };
+	struct gons_reexec *req = stay_new(0);
+	pid_t pid = stay_counts(req, 1);
+	struct stat was, is;
+	int before, fd, pipes[2];
+	size_t i;
+
+	for (i = 0; i < NELEM(ends); i++) {
+		rx_pipe(pipes);
+		(void)fstat(pipes[0], &was);
+		ATF_REQUIRE((fd = find_fd(ends[i])) != -1);
+		ATF_REQUIRE_EQ(fd, dup3(pipes[0], fd, O_CLOEXEC));
+		before = count_fds();
+		ATF_CHECK_EQ(pid, stay_counts(req, 2 + (int)i));
+		ATF_CHECK_EQ(before + 1, count_fds());
+		ATF_REQUIRE_EQ(0, fstat(fd, &is));
+		ATF_CHECK_EQ(was.st_ino, is.st_ino);
+		close(fd);
+		close(pipes[0]);
+		close(pipes[1]);
+	}
+	ATF_REQUIRE_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	ATF_CHECK(stay_counts(req, 1) != pid);
+	gons_reexec_free(req);
 }
 
 /* Exit handlers run once, at the end. */
@@ -487,6 +602,12 @@ static const struct rx_case cases[] = {
 	    "a setting that the child cannot take over ends it" },
 	{ "privileges", privileges, RX_ONCE | RX_ROOT,
 	    "a change of the host's privileges ends the child" },
+	{ "threads", threads, RX_ONCE,
+	    "a change of the privileges of a thread ends the child" },
+	{ "copies", copies, RX_ONCE,
+	    "a change in a forked copy of the host ends that one's child" },
+	{ "looks_again", looks_again, RX_ONCE | RX_UNCOUNTED,
+	    "no descriptor is believed that the host may have replaced" },
 	{ "handlers", handlers, RX_ONCE, "exit handlers run once" },
 	{ "hangs_at_the_end", hangs_at_the_end, RX_ONCE | RX_UNCOUNTED,
 	    "a child that hangs in exit is killed" },
