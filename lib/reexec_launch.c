@@ -24,9 +24,6 @@
 
 #include "reexec.h"
 
-#ifndef CLONE_PIDFD
-#define CLONE_PIDFD 0x00001000
-#endif
 /*
  * The name that no sanitizer takes: with CLONE_VM the thread sanitizer loses
  * track of the thread that waits, and ends the program.
@@ -327,7 +324,6 @@ gons__launch_lists(const struct settings *set, struct launch *launch)
 {
 	int errnum;
 
-	launch->proc = gons__kept_proc();
 	errnum = list_fds(set, launch);
 	return errnum != 0 ? errnum : list_env(set, launch);
 }
@@ -438,6 +434,7 @@ gons__launch_exec(struct launch *launch, pid_t *pid, int *pidfd)
 	int errnum;
 
 	*pidfd = -1;
+	launch->proc = gons__kept_proc();
 	launch->signals = signals_used(launch->proc);
 	memset(all, 0xff, sizeof(all));
 	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, old, sizeof(all));

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -51,6 +52,7 @@ struct server {
 	uint32_t cpubytes;
 	unsigned char cpus[CPUS_MAX];
 	int *status; /* where a child will leave that of its action */
+	struct link_map *objects; /* of the dynamic linker, or NULL */
 	size_t n; /* children whose end this process has to tell */
 	struct served {
 		pid_t pid;
@@ -73,11 +75,35 @@ touch_page(void *page)
 }
 
 /*
+ * Where the dynamic linker, at exit, notes in each object's entry that its
+ * destructors have run: those entries, by the interface of debuggers.
+ */
+static int
+find_objects(struct dl_phdr_info *program, size_t size, void *found)
+{
+	const struct r_debug *debug;
+	const ElfW(Dyn) *d = NULL;
+	size_t i;
+
+	(void)size;
+	for (i = 0; i < program->dlpi_phnum; i++)
+		if (program->dlpi_phdr[i].p_type == PT_DYNAMIC)
+			d = (const void *)(program->dlpi_addr +
+					   program->dlpi_phdr[i].p_vaddr);
+	for (; d != NULL && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_DEBUG && d->d_un.d_ptr != 0) {
+			debug = (const void *)d->d_un.d_ptr;
+			*(struct link_map **)found = debug->r_map;
+		}
+	return 1; /* the program itself comes first */
+}
+
+/*
  * exit(3) takes locks; glibc has one of them beside timezone.  Without this a
  * run that finds a spare takes 1.10 to 1.20 times as long.
  */
 static void
-rehearse_exit(void)
+rehearse_exit(struct link_map *objects)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -86,6 +112,8 @@ rehearse_exit(void)
 	(void)pthread_mutex_unlock(&lock);
 	touch_page(stdout);
 	touch_page(&timezone);
+	for (; objects != NULL; objects = objects->l_next)
+		touch_page(objects);
 }
 
 /* As executing would have it. */
@@ -109,22 +137,41 @@ take_env(char *block, size_t len)
 	return 0;
 }
 
+/* Functions that a request calls and that this process had no use for yet. */
+static void
+rehearse_calls(const struct server *server)
+{
+	struct message message = { 0, 0, 0 };
+	int fds[2];
+
+	/* so that no compiler leaves the calls out */
+	fds[0] = memcmp(server->cpus, &message, sizeof(message));
+	fds[1] = getenv("") != NULL;
+	qsort(fds, sizeof(fds) / sizeof(*fds), sizeof(*fds), gons__compare_fds);
+	(void)getpid();
+	(void)sigprocmask(SIG_SETMASK, NULL, NULL);
+	(void)gons__receive(-1, &message, sizeof(message), NULL, 0);
+	(void)gons__write_quietly(-1, &message, 0);
+	(void)lseek(-1, 0, SEEK_SET);
+	gons__forget_signals();
+}
+
 /*
  * In a copy of a process each page costs a fault when it is first used, and a
- * function that is bound lazily a search.  The host would wait for that: what
- * every request uses is used ahead, in the prepared process for what its copies
+ * function that is bound lazily a search, which uses pages of the dynamic
+ * linker and of the libraries.  The host would wait for that: what every
+ * request uses is used ahead, in the prepared process for what its copies
  * inherit, and in each of them.
  */
 static void
-rehearse(int *status)
+rehearse(const struct server *server)
 {
 	char action[] = "gons_reexec_action=0:,,,,,,:-";
 	char *env[] = { action, NULL }, **old = environ;
 	volatile char low[REHEARSE_STACK];
-	struct message message;
 	size_t i;
 
-	*status = EXIT_FAILURE;
+	*server->status = EXIT_FAILURE;
 	for (i = 0; i < sizeof(low); i += CHUNK)
 		low[i] = '\0';
 	free(malloc(CHUNK / 2));
@@ -132,11 +179,9 @@ rehearse(int *status)
 		free(environ);
 	gons__status_again(env);
 	(void)gons__find_action(gons__status_action()->name);
-	(void)getpid();
-	(void)sigprocmask(SIG_SETMASK, NULL, NULL);
 	environ = old;
-	(void)gons__receive(-1, &message, sizeof(message), NULL, 0);
-	rehearse_exit();
+	rehearse_calls(server);
+	rehearse_exit(server->objects);
 }
 
 /*
@@ -371,7 +416,7 @@ be_a_spare(const struct server *server, const int theirs[NSPARE], int in)
 	qsort(keep, 3, sizeof(*keep), gons__compare_fds);
 	i = keep[0] == -1;
 	gons__close_others(keep + i, 3 - (size_t)i, CLOSE_NOW, -1);
-	rehearse(server->status);
+	rehearse(server);
 	p.fd = gons__inside.socket;
 	p.events = POLLIN;
 	while (poll(&p, 1, -1) != 1)
@@ -560,8 +605,8 @@ heed_host(struct server *server)
 		server->target = message.value >> 1 & SPARES_MASK;
 		if ((message.value & 1) != 0 && !server->reaping) {
 			memset(&action, 0, sizeof(action));
-			action.sa_handler = SIG_DFL;
-			action.sa_flags = SA_NOCLDWAIT;
+			/* No signal either: this process would wake up. */
+			action.sa_handler = SIG_IGN;
 			(void)sigaction(SIGCHLD, &action, NULL);
 			server->reaping = 1;
 		}
@@ -573,13 +618,14 @@ heed_host(struct server *server)
  * To make a spare takes about as long as an action that does little, and the
  * more while one runs: page tables change in both.  So one that the host waits
  * for is made at once, and others ahead when the children have ended and no
- * request has come for a while.  Returns in each spare that has taken a
- * request.
+ * request has come for a while.  After a fork the first return from sleep
+ * costs a copy of the page that the kernel writes to (rseq): rather now than
+ * when the host says something.  Returns in each spare that has taken a request.
  */
 static void
 serve(struct server *server)
 {
-	int failed = 0, linger = LINGER, n, wanted;
+	int again, failed = 0, forked = 0, linger = LINGER, n, wanted;
 	struct pollfd p[3];
 
 	p[0].fd = server->signals;
@@ -587,8 +633,9 @@ serve(struct server *server)
 	p[2].fd = server->socket;
 	p[0].events = p[1].events = p[2].events = POLLIN;
 	for (;;) {
-		n = poll(p, 3,
-		    !failed && server->spares < server->target ? linger : -1);
+		again = forked || (!failed && server->spares < server->target);
+		n = poll(p, 3, again ? linger : -1);
+		forked = 0;
 		if (n == -1 && errno != EINTR)
 			_exit(EXIT_FAILURE);
 		if (n == -1)
@@ -603,9 +650,11 @@ serve(struct server *server)
 		linger = wanted ? BUSY : LINGER;
 		if (n != 0 && !wanted)
 			continue;
-		if (server->spares < server->target &&
-		    (failed = make_spare(server)) == -1)
-			return;
+		if (server->spares < server->target) {
+			if ((failed = make_spare(server)) == -1)
+				return;
+			forked = failed == 0;
+		}
 		if (wanted && failed != 0 && server->spares == 0)
 			(void)gons__send(
 			    server->socket, MSG_NONE, failed, NULL, 0);
@@ -653,6 +702,7 @@ prepare(struct server *server, const struct gons__action *what)
 	server->cpubytes = was.cpubytes;
 	server->nice = was.nice;
 	server->oom = was.has_oom ? was.oom : 0;
+	(void)dl_iterate_phdr(find_objects, &server->objects);
 	gons__inside.block = malloc(REQUEST_MAX + 1);
 	return server->host == -1	    ? EBADF
 	       : gons__inside.block == NULL ? ENOMEM
@@ -731,7 +781,7 @@ gons__serve(const struct gons__action *what, int *status)
 		leave_behind(&server, pid, fate[0]);
 	tell_first(&server, fate[1], prepare(&server, what));
 	gons__child_at_exit();
-	rehearse(status);
+	rehearse(&server);
 	await_end(first);
 	errnum = gons__send(server.socket, MSG_PREPARED, 0, &server.me, 1);
 	if (errnum != 0) { /* too many descriptors are on their way */
