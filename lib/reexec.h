@@ -74,9 +74,8 @@ GONS_INTERNAL void gons__trace(const char *fmt, ...)
 #endif
 
 /*
- * reexec_fd.c: descriptors.  A kept one remembers which file it is, since the
- * host may close it behind our back, and its number may be another file's by
- * the time that it is used.
+ * reexec_fd.c: descriptors.  A kept one remembers which file it is: the host may
+ * close it behind our back, and its number be another file's when it is used.
  */
 struct kept {
 	int fd; /* -1: none */
@@ -101,6 +100,7 @@ GONS_INTERNAL int gons__is_kept(const struct kept *);
 GONS_INTERNAL int gons__seems_kept(const struct kept *);
 /* Has the process of a pidfd ended?  0 also if it is none, or not there. */
 GONS_INTERNAL int gons__has_ended(const struct kept *);
+GONS_INTERNAL int gons__pidfd_ended(int fd); /* of one that is known to be */
 /* Closes it if it is still ours; errno is kept. */
 GONS_INTERNAL void gons__unkeep(struct kept *);
 /* The trusted /proc: set, and had again, or -1; no caller closes it. */

@@ -180,20 +180,24 @@ is_pidfd(int fd)
 }
 
 int
-gons__has_ended(const struct kept *pidfd)
+gons__pidfd_ended(int fd)
 {
 	struct pollfd p;
 	int r;
 
-	if (!gons__seems_kept(pidfd))
-		return 0;
-	p.fd = pidfd->fd;
+	p.fd = fd;
 	p.events = POLLIN;
 	if ((r = poll(&p, 1, 0)) != -1)
 		return r == 1 && (p.revents & POLLIN) != 0 && is_pidfd(p.fd);
 	/* A filter may refuse to poll. */
-	return syscall(SYS_pidfd_send_signal, p.fd, 0, NULL, 0) == -1 &&
+	return syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) == -1 &&
 	       errno == ESRCH;
+}
+
+int
+gons__has_ended(const struct kept *pidfd)
+{
+	return gons__seems_kept(pidfd) && gons__pidfd_ended(pidfd->fd);
 }
 
 void

@@ -426,7 +426,8 @@ pool_lives(const struct pool *pool)
 	if (pool->state == POOL_NONE || !gons__is_kept(&pool->control))
 		return 0;
 	return pool->state == POOL_MAKING ||
-	       (gons__is_kept(&pool->pidfd) && !gons__has_ended(&pool->pidfd));
+	       (gons__is_kept(&pool->pidfd) &&
+		   !gons__pidfd_ended(pool->pidfd.fd));
 }
 
 /* A server that has ended is the only one that there was. */

@@ -231,7 +231,7 @@ spare_gone(struct child *child)
 {
 	const struct kept *pidfd = &child->fd[SRC_PIDFD];
 
-	return !gons__is_kept(pidfd) || gons__has_ended(pidfd);
+	return !gons__is_kept(pidfd) || gons__pidfd_ended(pidfd->fd);
 }
 
 /* Told by the prepared process, where the kernel does not. */
