@@ -15,6 +15,9 @@ shift 2
 cd "$dir" || exit 1
 : "${KYUA:=kyua}" "${SUDO:=}"
 
+# setcap(8) and ldconfig(8) are in no ordinary user's PATH.
+PATH=$PATH:/usr/sbin:/sbin
+
 # No variable of the caller may change what the programs do.
 for var in cgroup ipc mnt net pid time user uts order target onerror ids \
     reexec_action; do
