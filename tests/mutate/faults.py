@@ -33,13 +33,17 @@ class Fault:
         self.source = " ".join(text.split("\n")[self.line - 1].split())
         self.old = " ".join(text[start:end].split())
         self.new = " ".join(new.split())
+        self.nth = 1
+
+    def was(self):
+        return self.old if self.nth == 1 else "%s (%d)" % (self.old, self.nth)
 
     def key(self):
-        return (self.path, self.function, self.source, self.old, self.new)
+        return (self.path, self.function, self.source, self.was(), self.new)
 
     def __str__(self):
         return "lib/%s:%d: %s: \"%s\" became \"%s\"" % (
-            self.path, self.line, self.source, self.old, self.new)
+            self.path, self.line, self.source, self.was(), self.new)
 
 
 def tokens(text):
@@ -74,6 +78,15 @@ def changed_number(token):
 
 def faults(path, text):
     """Every fault that can be planted in that text of that file."""
+    times = {}
+    for fault in places(path, text):
+        # Of the same tokens of the same line each is one of its own.
+        key = fault.key()
+        fault.nth = times[key] = times.get(key, 0) + 1
+        yield fault
+
+
+def places(path, text):
     found = tokens(text)
     level = 0
     for i, token in enumerate(found):

@@ -6,7 +6,8 @@
 # a copy of it.  For a fault a worker compiles one file, joins its object, and
 # links each test program when the first of its cases is due, with objects of
 # tests that were compiled once.  cases.py runs the cases, the quickest first.
-# The next run uses what is in DIRECTORY.
+# The next run uses what is in DIRECTORY, also what became of each fault: a run
+# that was interrupted goes on, and after a new test only survivors are tried.
 
 import fnmatch
 import hashlib
@@ -90,22 +91,35 @@ class Sound(Tree):
 
     def copy(self, sources):
         """What is unchanged keeps its time, so that make leaves it alone."""
-        kept = set()
+        self.copied = set()
         for root in ("Makefile.inc", "lib", "tests", "include", "mk"):
             path = sources / root
             for each in [path] if path.is_file() else path.rglob("*"):
                 if each.is_dir() or each.suffix in (".o", ".pico", ".d", ".a"):
                     continue
                 name = each.relative_to(sources)
+                if name.parts[:2] == ("tests", "mutate"):
+                    continue
                 copy = self.top / name
-                kept.add(name)
+                self.copied.add(copy)
                 if not (copy.exists() and
                         copy.read_bytes() == each.read_bytes()):
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(each, copy)
         for each in list(self.top.rglob("*.[ch]")):
-            if each.relative_to(self.top) not in kept:
+            if each not in self.copied:
                 each.unlink()
+
+    def digest(self, *names):
+        """Of all sources there."""
+        found = hashlib.sha256()
+        for name in names:
+            path = self.top / name
+            for each in sorted([path] if path.is_file() else path.rglob("*")):
+                if each in self.copied:
+                    found.update(str(each.relative_to(self.top)).encode())
+                    found.update(each.read_bytes())
+        return found.hexdigest()
 
     def make(self, where, *arguments):
         command = [os.environ.get("MAKE", "bmake"), "-C",
@@ -233,6 +247,30 @@ class Sound(Tree):
         if cases:
             self.cases(dict(self.plan(cases), link={}), done, False)
             self.measured.write_text(json.dumps(self.times))
+
+
+class Outcomes:
+    """What became of each fault, in a file that outlives an interruption."""
+
+    def __init__(self, sound, name):
+        self.name = name
+        self.library = sound.digest("lib", "include", "mk", "Makefile.inc")
+        self.tests = sound.digest("tests")
+        self.known = {}
+        if name.exists():
+            for line in name.read_text().splitlines():
+                self.learn(*json.loads(line))
+
+    def learn(self, key, word, library, tests):
+        # More tests may notice what survived, and not less of the rest.
+        if library == self.library and (word != "survived" or
+                                        tests == self.tests):
+            self.known[tuple(key)] = word
+
+    def add(self, fault, word):
+        with open(self.name, "a") as out:
+            out.write(json.dumps([fault.key(), word, self.library,
+                                  self.tests]) + "\n")
 
 
 class Worker(Tree):
@@ -393,6 +431,7 @@ def main():
           flush=True)
 
     queue = list(chosen)
+    outcomes = Outcomes(sound, directory / "outcomes")
     results = []
     kills = {}
     lock, measuring = threading.Lock(), threading.Lock()
@@ -407,18 +446,23 @@ def main():
             # The list may grow meanwhile.
             if fault.key() in read_equivalents(data / "equivalent"):
                 word, why = "equivalent", ""
+            elif fault.key() in outcomes.known:
+                word, why = outcomes.known[fault.key()], "an earlier run"
             else:
                 with measuring:
                     sound.measure(tests(fault.path))
                 began = time.monotonic()
                 word, why = worker.judge(fault, tests(fault.path), kills)
+                with lock:
+                    outcomes.add(fault, word)
             with lock:
                 results.append((fault, word))
                 print("%s: %s%s (%d s)" % (
                     word, fault, " by " + why if why else "",
                     time.monotonic() - began), flush=True)
 
-    threads = [threading.Thread(target=work, args=(Worker(sound, number),))
+    threads = [threading.Thread(target=work, args=(Worker(sound, number),),
+                                daemon=True)
                for number in range(WORKERS)]
     for thread in threads:
         thread.start()
