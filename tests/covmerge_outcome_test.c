@@ -228,6 +228,21 @@ ATF_TC_BODY(tree_planted, tc)
 }
 
 /*
+ * What was listed, is no .gcda file by its name, and is gone when it is opened
+ * does not matter.  Each descriptor of this process has a file there, also the
+ * one that lists them.
+ */
+ATF_TC_WITHOUT_HEAD(tree_vanishing);
+ATF_TC_BODY(tree_vanishing, tc)
+{
+	merge(0, "vanishing", "dst", "/proc/self/fdinfo", NULL);
+	ATF_CHECK_EQ(0, outcome.merged);
+	ATF_CHECK_EQ(0, outcome.skipped);
+	ATF_CHECK_EQ(0, outcome.failed);
+	ATF_CHECK(!exists("dst"));
+}
+
+/*
  * Go cover profiles
  */
 
@@ -403,6 +418,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, tree_planted);
 	ATF_TP_ADD_TC(tp, tree_mixed);
 	ATF_TP_ADD_TC(tp, tree_deep);
+	ATF_TP_ADD_TC(tp, tree_vanishing);
 	ATF_TP_ADD_TC(tp, limited);
 	ATF_TP_ADD_TC(tp, old_kernels);
 	ATF_TP_ADD_TC(tp, replaced);

@@ -144,6 +144,10 @@ no_threads(void *arg)
 	/* what cannot be is told first */
 	env.path[GONS_USER] = "/no/such/file";
 	fails(&env, NULL, GONS_STAGE_JOIN, EINVAL, GONS_USER, GONS_HINT_CHILD);
+	env.path[GONS_USER] = NULL;
+	env.target = "/no/such/file";
+	env.order = "net,foo";
+	fails(&env, NULL, GONS_STAGE_ORDER, EINVAL, -1, GONS_HINT_UNKNOWN);
 }
 
 static void
