@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -332,6 +333,53 @@ how_many_descriptors(void)
 	}
 }
 
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+/* What is set is set twice; a run fails, one ends well, one does not end. */
+static void
+one_life(void)
+{
+	struct gons_reexec *req = rx_script("err words\nreturn 1");
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), i;
+
+	for (i = 0; i < 2; i++) {
+		rx_keep(req, "LIFE", fd);
+		ATF_REQUIRE_EQ(0, gons_reexec_setorder(req, "uts,net"));
+		ATF_REQUIRE_EQ(0, gons_reexec_param(req, "parameter", 9));
+	}
+	ATF_REQUIRE_EQ(0, gons_reexec_setorder(req, NULL));
+	rx_fails(req, GONS_FAIL_STDERR, EIO, "words|exited with status 1");
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out well"));
+	ATF_CHECK_STREQ("well", rx_ok(req));
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "pause"));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	gons_reexec_free(req);
+	close(fd);
+}
+
+/* What malloc(3) keeps for itself is counted, too, but soon grows no more. */
+static void
+all_freed(void)
+{
+	size_t used;
+	int i, tries;
+
+	for (tries = 0; tries < 5; tries++) {
+		used = mallinfo2().uordblks;
+		for (i = 0; i < 20; i++)
+			one_life();
+		if (mallinfo2().uordblks < used + 256)
+			return;
+	}
+	atf_tc_fail("%zu, then %zu bytes", used, mallinfo2().uordblks);
+}
+#else
+static void
+all_freed(void)
+{
+	atf_tc_skip("this libc does not tell what is in use");
+}
+#endif
+
 static const struct rx_case cases[] = {
 	{ "register", register_action, RX_EXEC,
 	    "which names and functions can be registered" },
@@ -350,6 +398,8 @@ static const struct rx_case cases[] = {
 	    "a running request can be killed, and freed" },
 	{ "step_never_blocks", step_never_blocks, 0,
 	    "gons_reexec_step() does not block, whatever comes" },
+	{ "all_freed", all_freed, RX_UNCOUNTED,
+	    "no memory is kept of a request" },
 	{ "how_many_descriptors", how_many_descriptors, RX_UNCOUNTED | RX_ONCE,
 	    "a running request holds few descriptors" },
 };
