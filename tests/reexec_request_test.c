@@ -350,6 +350,7 @@ one_life(void)
 	rx_fails(req, GONS_FAIL_STDERR, EIO, "words|exited with status 1");
 	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out well"));
 	ATF_CHECK_STREQ("well", rx_ok(req));
+	ATF_REQUIRE_EQ(0, gons_reexec_end(req));
 	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "pause"));
 	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
 	gons_reexec_free(req);
