@@ -13,18 +13,22 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from faults import faults
 
-WORKERS = 2
+WORKERS = int(os.environ.get("WORKERS", 2))
 # Most cases wait for another process most of their time.
 SLOTS = 3
+# s that a case is taken to need until it has been run.
+UNKNOWN = 5
 # What the cases, and the compilers that they start, need.
 KEPT = ("PATH", "MAKE", "CC")
 
@@ -36,10 +40,11 @@ class Tree:
         self.top = top
         self.lib, self.tests = top / "lib", top / "tests"
         self.log = top / "log"
+        self.log.unlink(missing_ok=True)
 
     def run(self, command, where):
         """True if that command of the shell succeeds."""
-        with open(self.log, "w") as log:
+        with open(self.log, "a") as log:
             return subprocess.run(command, shell=True, cwd=where, stdout=log,
                                   stdin=subprocess.DEVNULL,
                                   stderr=log).returncode == 0
@@ -204,49 +209,57 @@ class Sound(Tree):
     def compile_tests(self, names):
         """Compiles what is older than its source or any header."""
         headers = max(each.stat().st_mtime for each in self.top.rglob("*.h"))
+        commands = []
         for name in names:
             source, command = self.compilers[name]
             built = self.objects / (name + ".o")
-            if built.exists() and built.stat().st_mtime > max(
+            if not built.exists() or built.stat().st_mtime <= max(
                     headers, Path(source).stat().st_mtime):
-                continue
-            self.times.pop(name, None)
-            if not self.run(command, self.tests):
-                sys.exit("mutate: does not build, see %s" % self.log)
+                commands.append(command)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for built in pool.map(
+                    lambda each: self.run(each, self.tests), commands):
+                if not built:
+                    sys.exit("mutate: does not build, see %s" % self.log)
 
     def plan(self, cases):
         return {"sound": str(self.top), "environment": self.variables,
                 "link": self.links, "cases": cases}
 
-    def measure(self, names):
-        """How long does each case take that passes?"""
+    def prepare(self, names):
+        """Links those programs, and asks which cases they have."""
+        names = [name for name in names if name not in self.ready]
         self.compile_tests([name for name in names + self.helpers
                             if name not in self.ready])
-        cases = []
+        self.ready.update(self.helpers)
         for name in names:
-            if name in self.ready:
-                continue
-            self.ready.add(name)
             for command in self.links[name]:
                 if not self.run(command, self.tests):
                     sys.exit("mutate: does not link, see %s" % self.log)
-            if name not in self.times:
-                listed = subprocess.run(
-                    [str(self.tests / name), "-s", str(self.tests), "-l"],
-                    check=True, stdout=subprocess.PIPE, text=True).stdout
-                cases += [(name, line[7:], 300) for line in listed.split("\n")
-                          if line.startswith("ident: ")]
+            listed = subprocess.run(
+                [str(self.tests / name), "-s", str(self.tests), "-l"],
+                check=True, stdout=subprocess.PIPE, text=True).stdout
+            known = self.times.get(name, {})
+            self.times[name] = {case: known.get(case, UNKNOWN) for case in
+                                re.findall("^ident: (.*)", listed, re.M)}
+            self.ready.add(name)
 
-        def done(program, case, word, why, seconds, _):
-            if word == "passed":
-                self.times.setdefault(program, {})[case] = seconds
-            else:
-                print("mutate: without %s:%s, which %s: %s" % (
-                    program, case, word, why), flush=True)
+    def learn(self, program, case, seconds):
+        """How long a case takes, with a fault that it does not notice."""
+        old = self.times[program].get(case)
+        if old is not None:
+            self.times[program][case] = (seconds if old == UNKNOWN
+                                         else min(old, seconds))
 
-        if cases:
-            self.cases(dict(self.plan(cases), link={}), done, False)
-            self.measured.write_text(json.dumps(self.times))
+    def leave_out(self, program, case, why):
+        """It fails without a fault."""
+        if self.times[program].pop(case, None) is not None:
+            print("mutate: without %s:%s: %s" % (program, case, why),
+                  flush=True)
+
+    def save(self):
+        self.measured.write_text(json.dumps(
+            {name: dict(cases) for name, cases in self.times.items()}))
 
 
 class Outcomes:
@@ -310,15 +323,17 @@ class Worker(Tree):
         times = [(seconds / (1 + 4 * kills.get((name, case), 0)), name, case,
                   seconds)
                  for name in programs
-                 for case, seconds in self.sound.times.get(name, {}).items()]
+                 for case, seconds in list(self.sound.times[name].items())]
         left = [(name, case, 30 + 10 * seconds)
                 for _, name, case, seconds in sorted(times)]
         while left:
             found = []
 
-            def done(program, case, word, why, *_):
+            def done(program, case, word, why, seconds, _):
                 if word in ("failed", "late"):
                     found.append((program, case, word, why))
+                else:
+                    self.sound.learn(program, case, seconds)
 
             self.cases(self.sound.plan(left), done, True)
             for program, case, word, why in found:
@@ -338,9 +353,12 @@ class Worker(Tree):
         said = []
         plan = self.sound.plan([(program, case, 10 if soon else 120)])
         self.sound.cases(dict(plan, link={}),
-                         lambda *words: said.append(words[2]), False,
+                         lambda *words: said.append(words[2:4]), False,
                          "run%d" % self.number)
-        return said == ["passed"]
+        for word, why in said:
+            if word == "failed":
+                self.sound.leave_out(program, case, why)
+        return [word for word, _ in said] == ["passed"]
 
 
 def read_table(name, programs):
@@ -434,7 +452,7 @@ def main():
     outcomes = Outcomes(sound, directory / "outcomes")
     results = []
     kills = {}
-    lock, measuring = threading.Lock(), threading.Lock()
+    lock, preparing = threading.Lock(), threading.Lock()
 
     def work(worker):
         while True:
@@ -449,12 +467,13 @@ def main():
             elif fault.key() in outcomes.known:
                 word, why = outcomes.known[fault.key()], "an earlier run"
             else:
-                with measuring:
-                    sound.measure(tests(fault.path))
+                with preparing:
+                    sound.prepare(tests(fault.path))
                 began = time.monotonic()
                 word, why = worker.judge(fault, tests(fault.path), kills)
                 with lock:
                     outcomes.add(fault, word)
+                    sound.save()
             with lock:
                 results.append((fault, word))
                 print("%s: %s%s (%d s)" % (
