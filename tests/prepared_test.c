@@ -550,45 +550,20 @@ CASE(processes, "a host that can have no more processes gets an error")
 	limited(RLIMIT_NPROC, 1, EAGAIN);
 }
 
-/* All that malloc(3) has and may get, in pieces that lead to each other. */
-static void **
-take_memory(const struct rlimit *limit)
-{
-	void **all = NULL, **p;
-	size_t size;
-
-	CHILD(setrlimit(RLIMIT_AS, limit) == 0);
-	for (size = 1 << 20; size > 0; size -= size > 4096 ? size / 2 : 16)
-		while ((p = malloc(size)) != NULL) {
-			*p = all;
-			all = p;
-		}
-	return all;
-}
-
 /* Orphans come here, so that each process that was given up is to be reaped. */
 CASE_IF(no_memory, "a prepared process is ended without memory", (void)0,
     if (SANITIZER) atf_tc_skip("the sanitizer needs memory, too"))
 {
-	struct rlimit limit, none;
-	void **all, **next;
 	siginfo_t info;
 	long long until;
 	int i;
 
 	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
-	CHILD(getrlimit(RLIMIT_AS, &limit) == 0);
-	none = limit;
-	none.rlim_cur = 64 << 10;
 	for (i = 0; i < 10; i++) {
 		CHILD(gons_reexec_prepare() == 0);
-		all = take_memory(&none);
+		take_memory();
 		gons_reexec_unprepare();
-		CHILD(setrlimit(RLIMIT_AS, &limit) == 0);
-		for (; all != NULL; all = next) {
-			next = *all;
-			free(all);
-		}
+		give_memory();
 		until = clock_ms() + PATIENCE;
 		while (waitid(P_ALL, 0, &info,
 			   WEXITED | WNOHANG | WNOWAIT | __WALL) == 0) {

@@ -293,9 +293,37 @@ complete_never(void)
 	gons_reexec_free(req);
 }
 
+static void
+refused_without_memory(void *unused)
+{
+	struct gons_reexec *req = gons_reexec_new("answer");
+	int errnum, r;
+
+	(void)unused;
+	CHILD(req != NULL);
+	take_memory();
+	spoil_stack();
+	r = gons_reexec_namespace(req, "foo", "/proc/self/ns/net");
+	errnum = errno;
+	give_memory();
+	CHILD(r == -1 && errnum == EINVAL);
+	CHILD(gons_reexec_error(req) == NULL);
+	gons_reexec_free(req);
+}
+
+static void
+no_memory(void)
+{
+	if (SANITIZER)
+		atf_tc_skip("the sanitizer needs memory, too");
+	in_child(refused_without_memory, NULL);
+}
+
 static const struct rx_case cases[] = {
 	{ "bad_settings", bad_settings, 0, "bad settings are refused" },
 	{ "bad_namespaces", bad_namespaces, 0, "bad namespaces are refused" },
+	{ "no_memory", no_memory, RX_EXEC,
+	    "a bad setting is refused without memory for the reason" },
 	{ "no_result_allowed", no_result_allowed, 0,
 	    "results may be limited to none, or not at all" },
 	{ "stderr_pass", stderr_pass, RX_ONCE,

@@ -230,17 +230,6 @@ giver(const char *n, unsigned maxfds)
 	return req;
 }
 
-/* What was on the stack before must not matter. */
-static void __attribute__((noinline))
-spoil_stack(void)
-{
-	volatile unsigned char below[8192];
-	size_t i;
-
-	for (i = 0; i < sizeof(below); i++)
-		below[i] = 0xff;
-}
-
 static void
 fds_taken(void)
 {

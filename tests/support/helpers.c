@@ -7,6 +7,7 @@
  */
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -347,6 +348,49 @@ need_no_proc(void)
 	if (SANITIZER)
 		atf_tc_skip("the sanitizer complains of a missing /proc, and "
 			    "who complains has failed");
+}
+
+static struct rlimit memory_before;
+static void **memory; /* pieces that lead to each other */
+
+void
+take_memory(void)
+{
+	struct rlimit none;
+	size_t size;
+	void **p;
+
+	CHILD(getrlimit(RLIMIT_AS, &memory_before) == 0);
+	none = memory_before;
+	none.rlim_cur = 64 << 10;
+	CHILD(setrlimit(RLIMIT_AS, &none) == 0);
+	for (size = 1 << 20; size > 0; size -= size > 4096 ? size / 2 : 16)
+		while ((p = malloc(size)) != NULL) {
+			*p = memory;
+			memory = p;
+		}
+}
+
+void
+give_memory(void)
+{
+	void **next;
+
+	CHILD(setrlimit(RLIMIT_AS, &memory_before) == 0);
+	for (; memory != NULL; memory = next) {
+		next = *memory;
+		free(memory);
+	}
+}
+
+void
+spoil_stack(void)
+{
+	volatile unsigned char below[8192];
+	size_t i;
+
+	for (i = 0; i < sizeof(below); i++)
+		below[i] = 0xff;
 }
 
 int

@@ -114,6 +114,13 @@ void need_no_proc(void);
 /* Skips where no file can be executed by its descriptor: some emulators. */
 void need_execveat(void);
 
+/* malloc(3) fails from one to the other, in a child that has no threads. */
+void take_memory(void);
+void give_memory(void);
+
+/* Whoever is called next finds that in what it does not set. */
+void spoil_stack(void);
+
 /* How many descriptors are open. */
 int count_fds(void);
 
