@@ -9,6 +9,7 @@
 # The next run uses what is in DIRECTORY, also what became of each fault: a run
 # that was interrupted goes on, and after a new test only survivors are tried.
 
+import bisect
 import fnmatch
 import hashlib
 import json
@@ -29,6 +30,10 @@ WORKERS = int(os.environ.get("WORKERS", 2))
 SLOTS = 3
 # s that a case is taken to need until it has been run.
 UNKNOWN = 5
+# Of those that take no longer than such a time, a program's are run together:
+# each has to be linked first.
+STEPS = (0.25, 1, 4)
+LONG = 2
 # What the cases, and the compilers that they start, need.
 KEPT = ("PATH", "MAKE", "CC")
 
@@ -83,6 +88,7 @@ class Sound(Tree):
         self.environment = {name: os.environ[name] for name in KEPT
                             if name in os.environ}
         self.copy(sources)
+        self.known = Known(self)
         self.build("lib", "-j2 autostart.o libgons.a")
         self.read_library()
         self.build("tests", "-j2 ${SOBJS} ${POBJS} ${ATF_OBJS} h_target "
@@ -135,13 +141,21 @@ class Sound(Tree):
 
     def ask(self, where, expressions):
         """What make makes of them: a list."""
-        arguments = [word for each in expressions for word in ("-V", each)]
-        return self.make(where, *arguments).split("\n")[:-1]
+        key = "\n".join([where] + expressions)
+        if key not in self.known.answers:
+            arguments = [word for each in expressions for word in ("-V", each)]
+            self.known.answers[key] = self.make(where, *arguments)
+            self.known.save()
+        return self.known.answers[key].split("\n")[:-1]
 
     def build(self, where, targets):
+        if self.known.built.get(where + targets) == self.known.sources:
+            return
         words = " ".join(self.ask(where, [targets])).split()
         try:
             self.make(where, *words)
+            self.known.built[where + targets] = self.known.sources
+            self.known.save()
         except subprocess.CalledProcessError as error:
             sys.exit("mutate: does not build: " + error.stdout)
 
@@ -262,6 +276,26 @@ class Sound(Tree):
             {name: dict(cases) for name, cases in self.times.items()}))
 
 
+class Known:
+    """What make has said and built, since to ask it again takes a minute."""
+
+    def __init__(self, sound):
+        self.name = sound.top / "known"
+        self.rules = sound.digest("Makefile.inc", "mk", "lib/Makefile",
+                                  "tests/Makefile")
+        self.sources = sound.digest("Makefile.inc", "mk", "lib", "tests",
+                                    "include")
+        self.answers, self.built = {}, {}
+        if self.name.exists():
+            rules, answers, built = json.loads(self.name.read_text())
+            if rules == self.rules:
+                self.answers, self.built = answers, built
+
+    def save(self):
+        self.name.write_text(json.dumps(
+            [self.rules, self.answers, self.built]))
+
+
 class Outcomes:
     """What became of each fault, in a file that outlives an interruption."""
 
@@ -314,18 +348,24 @@ class Worker(Tree):
                 return "same code", ""
             if not self.run(self.command(after), self.lib):
                 return "does not compile", ""
-            return self.try_cases(programs, kills)
+            return self.try_cases(fault, programs, kills)
         finally:
             source.write_text(original)
             (self.lib / built).write_bytes(sound)
 
-    def try_cases(self, programs, kills):
-        times = [(seconds / (1 + 4 * kills.get((name, case), 0)), name, case,
-                  seconds)
-                 for name in programs
+    def try_cases(self, fault, programs, kills):
+        def rank(each):
+            """Killers of this file, then by how long, as the table names it."""
+            name, case, seconds = each
+            count = kills.get((fault.path, name, case), 0)
+            return (-count if seconds < LONG else 0,
+                    bisect.bisect(STEPS, seconds), programs.index(name),
+                    seconds)
+
+        every = [(name, case, seconds) for name in programs
                  for case, seconds in list(self.sound.times[name].items())]
         left = [(name, case, 30 + 10 * seconds)
-                for _, name, case, seconds in sorted(times)]
+                for name, case, seconds in sorted(every, key=rank)]
         while left:
             found = []
 
@@ -338,7 +378,8 @@ class Worker(Tree):
             self.cases(self.sound.plan(left), done, True)
             for program, case, word, why in found:
                 if self.passes(program, case, word == "late"):
-                    kills[program, case] = kills.get((program, case), 0) + 1
+                    key = (fault.path, program, case)
+                    kills[key] = kills.get(key, 0) + 1
                     return ("timed out" if word == "late" else "killed",
                             "%s:%s: %s" % (program, case, why))
             if not found:
@@ -367,9 +408,9 @@ def read_table(name, programs):
     for line in name.read_text().split("\n"):
         words = line.split()
         if words and not line.startswith("#"):
-            table.append((words[0], [
-                program for program in programs
-                if any(fnmatch.fnmatch(program, each) for each in words[1:])]))
+            table.append((words[0], list(dict.fromkeys(
+                program for each in words[1:]
+                for program in fnmatch.filter(programs, each)))))
 
     def tests(path):
         for pattern, found in table:
