@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <gons.h>
@@ -81,6 +82,46 @@ ATF_TC_BODY(start_refused, tc)
 	gons_reexec_free(req);
 }
 
+/* A process that cannot be told of is not started, nor one left behind. */
+static void
+without_call(void *arg)
+{
+	const struct rule *rule = arg;
+	struct gons_reexec *req = gons_reexec_new("act");
+	int before = count_fds();
+
+	CHILD(req != NULL);
+	CHILD(gons_reexec_setflags(req,
+		  GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_STAY) == 0);
+	forbid(rule, 1);
+	errno = 0;
+	CHILD(gons_reexec_start(req) == -1 && errno == EMFILE);
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
+	CHILD(count_fds() == before);
+	CHILD(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD);
+	gons_reexec_free(req);
+}
+
+ATF_TC_WITHOUT_HEAD(start_without);
+ATF_TC_BODY(start_without, tc)
+{
+	static struct rule rules[] = {
+		{ SYS_pidfd_open, -1, 0, 0, EMFILE },
+		{ SYS_pipe2, -1, 0, 0, EMFILE },
+		{ SYS_socketpair, -1, 0, 0, EMFILE },
+		{ SYS_epoll_create1, -1, 0, 0, EMFILE },
+		{ SYS_timerfd_create, -1, 0, 0, EMFILE },
+	};
+	size_t i;
+
+	need_filters();
+	need_execveat();
+	for (i = 0; i < NELEM(rules); i++) {
+		printf("rule %zu\n", i);
+		in_child(without_call, &rules[i]);
+	}
+}
+
 ATF_TC_WITHOUT_HEAD(prepare_refused);
 ATF_TC_BODY(prepare_refused, tc)
 {
@@ -102,6 +143,7 @@ ATF_TC_BODY(prepare_refused, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, start_refused);
+	ATF_TP_ADD_TC(tp, start_without);
 	ATF_TP_ADD_TC(tp, prepare_refused);
 	return atf_no_error();
 }

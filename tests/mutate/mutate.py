@@ -500,7 +500,11 @@ def main():
             with lock:
                 if not queue:
                     return
-                fault = queue.pop(0)
+                # Meanwhile another worker may be linking tests.
+                fault = next((each for each in queue if
+                              sound.ready.issuperset(tests(each.path))),
+                             queue[0])
+                queue.remove(fault)
             began = time.monotonic()
             # The list may grow meanwhile.
             if fault.key() in read_equivalents(data / "equivalent"):
@@ -508,8 +512,9 @@ def main():
             elif fault.key() in outcomes.known:
                 word, why = outcomes.known[fault.key()], "an earlier run"
             else:
-                with preparing:
-                    sound.prepare(tests(fault.path))
+                if not sound.ready.issuperset(tests(fault.path)):
+                    with preparing:
+                        sound.prepare(tests(fault.path))
                 began = time.monotonic()
                 word, why = worker.judge(fault, tests(fault.path), kills)
                 with lock:
