@@ -80,10 +80,23 @@ overwrite(void)
 	return 0;
 }
 
+/* Which file that is. */
+static int
+program(void)
+{
+	struct stat st;
+
+	if (stat("/proc/self/exe", &st) == -1)
+		return 1;
+	printf("%llu", (unsigned long long)st.st_ino);
+	return 0;
+}
+
 __attribute__((constructor)) static void
 register_and_check(void)
 {
 	if (gons_reexec_register("answer", answer_number) == -1 ||
+	    gons_reexec_register("program", program) == -1 ||
 	    gons_reexec_register("stay", stay) == -1 ||
 	    gons_reexec_register("overwrite", overwrite) == -1)
 		abort();
@@ -714,6 +727,31 @@ sealed(void)
 	gons_reexec_free(req);
 }
 
+/* Until the host closes it. */
+static void
+sealed_once(void)
+{
+	struct gons_reexec *req = rx_new("program");
+	char first[32], second[32], link[64], name[64];
+	ssize_t n;
+	int fd;
+
+	rx_flags(req, GONS_REEXEC_SEALED);
+	(void)snprintf(first, sizeof(first), "%s", rx_ok(req));
+	ATF_CHECK_STREQ(first, rx_ok(req));
+	for (fd = 3; fd < 1024; fd++) {
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, name, sizeof(name) - 1);
+		name[n > 0 ? n : 0] = '\0';
+		if (strncmp(name, "/memfd:gons-program", 19) == 0)
+			ATF_REQUIRE_EQ(0, close(fd));
+	}
+	(void)snprintf(second, sizeof(second), "%s", rx_ok(req));
+	ATF_CHECK(strcmp(first, second) != 0);
+	ATF_CHECK_STREQ(second, rx_ok(req));
+	gons_reexec_free(req);
+}
+
 static const struct rx_case cases[] = {
 	{ "children_ignored", children_ignored, 0,
 	    "the host may ignore SIGCHLD" },
@@ -742,6 +780,8 @@ static const struct rx_case cases[] = {
 	{ "no_poll", no_poll, 0, "poll(2) may fail while a child runs" },
 	{ "sealed", sealed, RX_SEALED,
 	    "a sealed program cannot be written to" },
+	{ "sealed_once", sealed_once, RX_SEALED | RX_EXEC,
+	    "the sealed copy is made once" },
 };
 
 ATF_TP_ADD_TCS(tp)
