@@ -499,6 +499,78 @@ die_with_parent_ends(void)
 		    (enum ending)how);
 }
 
+struct leaving {
+	struct gons_reexec *req;
+	int to;
+};
+
+/* A host that ends, and leaves its action and the supervisor of that. */
+static void
+start_and_end(void *arg)
+{
+	const struct leaving *leaving = arg;
+	pid_t supervisor = 0;
+	char path[64];
+	FILE *f;
+
+	CHILD(gons_reexec_start(leaving->req) == 0);
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+	    (int)getpid());
+	if ((f = fopen(path, "re")) != NULL) {
+		CHILD(fscanf(f, "%d", &supervisor) == 1);
+		fclose(f);
+	}
+	CHILD(write(leaving->to, &supervisor, sizeof(supervisor)) ==
+	      sizeof(supervisor));
+}
+
+/* Does the process wait for something?  -1: it is not to be known. */
+static int
+sleeps(pid_t pid)
+{
+	char path[64], state[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	rx_proc(path, "State", state, sizeof(state));
+	return state[0] == '\0' ? -1 : state[0] == 'S';
+}
+
+/* The end of the host is seen once: whoever waits for the action does nothing. */
+static void
+pid_host_ends(void)
+{
+	int fd[2], in_a_row = 0, life[2], tries;
+	struct leaving leaving;
+	struct target t;
+	pid_t supervisor;
+
+	target_start(&t, CLONE_NEWPID, 0);
+	rx_pipe(fd);
+	rx_pipe(life);
+	leaving.req = in_pid("stay", &t);
+	leaving.to = fd[1];
+	rx_keep(leaving.req, "LIFE", life[1]);
+	in_child(start_and_end, &leaving);
+	gons_reexec_free(leaving.req);
+	close(life[1]);
+	ATF_REQUIRE(rx_byte(life[0]) >= 0);
+	ATF_REQUIRE_EQ((ssize_t)sizeof(supervisor),
+	    read(fd[0], &supervisor, sizeof(supervisor)));
+	if (supervisor == 0 || sleeps(supervisor) == -1)
+		atf_tc_skip("this kernel does not tell");
+	for (tries = 0; in_a_row < 20 && tries < 1000; tries++) {
+		(void)usleep(10000);
+		in_a_row = sleeps(supervisor) ? in_a_row + 1 : 0;
+	}
+	ATF_CHECK_EQ_MSG(20, in_a_row, "it runs again and again");
+	ATF_REQUIRE_EQ(0, kill(supervisor, SIGTERM));
+	ATF_CHECK(rx_gone(life[0], 10000));
+	close(life[0]);
+	close(fd[0]);
+	close(fd[1]);
+	target_stop(&t);
+}
+
 static const struct rx_case cases[] = {
 	{ "pid_inside", pid_inside, RX_SANDBOX,
 	    "the action is inside the pid namespace" },
@@ -516,6 +588,8 @@ static const struct rx_case cases[] = {
 	    "a pid namespace whose init has ended is explained" },
 	{ "pid_signals", pid_signals, RX_SANDBOX | RX_EXEC,
 	    "signals to the supervisor reach the action" },
+	{ "pid_host_ends", pid_host_ends, RX_SANDBOX | RX_EXEC,
+	    "a supervisor does nothing while its action outlives the host" },
 	{ "pid_by_target", pid_by_target, RX_SANDBOX,
 	    "a target may have a pid namespace" },
 	{ "die_with_parent", die_with_parent, 0,
