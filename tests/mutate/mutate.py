@@ -366,6 +366,7 @@ class Worker(Tree):
                  for case, seconds in list(self.sound.times[name].items())]
         left = [(name, case, 30 + 10 * seconds)
                 for name, case, seconds in sorted(every, key=rank)]
+        limits = {each[:2]: each[2] for each in left}
         while left:
             found = []
 
@@ -377,7 +378,8 @@ class Worker(Tree):
 
             self.cases(self.sound.plan(left), done, True)
             for program, case, word, why in found:
-                if self.passes(program, case, word == "late"):
+                if (self.passes(program, case, word == "late") and
+                        self.fails(program, case, limits[program, case])):
                     key = (fault.path, program, case)
                     kills[key] = kills.get(key, 0) + 1
                     return ("timed out" if word == "late" else "killed",
@@ -388,6 +390,13 @@ class Worker(Tree):
             failed = {(program, case) for program, case, _, _ in found}
             left = [each for each in left if each[:2] not in failed]
         return "survived", ""
+
+    def fails(self, program, case, limit):
+        """Once more, with nothing beside it."""
+        said = []
+        self.cases(self.sound.plan([(program, case, limit)]),
+                   lambda *words: said.append(words[2]), False)
+        return said[0] in ("failed", "late")
 
     def passes(self, program, case, soon):
         """Is it the fault, and not the load, that a case fails for?"""
