@@ -36,14 +36,60 @@
 CASE(forked, "a forked copy of the host has one of its own")
 {
 	pid_t pid = prepared_pid(), copy;
-	int status;
+	int fds = count_fds(), status;
 
 	if ((copy = fork()) == 0) {
 		CHILD(atoi(result("parent")) != pid);
+		CHILD(count_fds() == fds); /* not those of both */
 		_exit(0);
 	}
 	CHILD(waitpid(copy, &status, 0) == copy && status == 0);
 	CHILD(atoi(result("parent")) == pid);
+}
+
+/* The pipes among the descriptors, by their inodes; 0: it is none. */
+static void
+look_at_pipes(ino_t *pipes, int n)
+{
+	struct stat st;
+	int fd;
+
+	for (fd = 0; fd < n; fd++)
+		pipes[fd] = fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode)
+				? st.st_ino
+				: 0;
+}
+
+CASE(forked_early, "the copy closes what it has of a process in the making")
+{
+	enum {
+		N = 256
+	};
+	struct gons_multi *multi = gons_multi_new(1);
+	struct gons_reexec *req = request("parent", 0);
+	ino_t after[N], before[N], now[N];
+	int fd, pipes = 0, status;
+	pid_t copy;
+
+	CHILD(multi != NULL);
+	look_at_pipes(before, N);
+	CHILD(gons_multi_add(multi, req) == 0);
+	CHILD(gons_multi_next(multi, 0) == NULL);
+	look_at_pipes(after, N);
+	if ((copy = fork()) == 0) {
+		CHILD(gons_reexec_prepare() == 0);
+		look_at_pipes(now, N);
+		for (fd = 0; fd < N; fd++)
+			if (after[fd] != before[fd]) {
+				CHILD(now[fd] != after[fd]);
+				pipes++;
+			}
+		CHILD(pipes > 0);
+		_exit(0);
+	}
+	CHILD(waitpid(copy, &status, 0) == copy && status == 0);
+	gons_multi_free(multi);
+	gons_reexec_free(req);
 }
 
 CASE(flags, "together with other flags")
@@ -264,6 +310,7 @@ CASE_ROOT(groups, "the host changes its groups")
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, forked);
+	ATF_TP_ADD_TC(tp, forked_early);
 	ATF_TP_ADD_TC(tp, flags);
 	ATF_TP_ADD_TC(tp, threads);
 	ATF_TP_ADD_TC(tp, bounding);
