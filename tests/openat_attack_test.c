@@ -293,6 +293,38 @@ race(const char *a, const char *b, const char *path, int flags)
 	CHILD(holds(secret, HOST));
 }
 
+static void *
+make_and_remove(void *arg)
+{
+	while (goes_on()) {
+		(void)!symlink("made", "tree/g");
+		(void)unlink("tree/g");
+		(void)unlink("tree/made");
+	}
+	return arg;
+}
+
+/* To whoever may make a file, a link to it that has just gone is not missing. */
+static void
+race_to_make(void)
+{
+	pthread_t thread;
+	int fd, i;
+
+	go_on(1);
+	CHILD(pthread_create(&thread, NULL, make_and_remove, NULL) == 0);
+	for (i = 0; i < 5 * SWAPS; i++) {
+		fd = gons_openat(root, "g", O_RDWR | O_CREAT, 0600);
+		CHILD(fd != -1 || errno != ENOENT);
+		if (fd != -1)
+			close(fd);
+	}
+	go_on(0);
+	CHILD(pthread_join(thread, NULL) == 0);
+	(void)unlink("tree/g");
+	(void)unlink("tree/made");
+}
+
 static void
 races(void)
 {
@@ -313,6 +345,7 @@ races(void)
 	race("tree/x", "tree/y", "x", O_RDONLY);
 	race("tree/x", "tree/y", "x", O_RDWR);
 	race("tree/x", "tree/y", "x", O_RDONLY | O_CREAT);
+	race_to_make();
 	put("tree/f", THERE);
 	set_link("tree/flink", "../secret");
 	race("tree/f", "tree/flink", "f", O_RDONLY);

@@ -55,9 +55,8 @@ look_at_pipes(ino_t *pipes, int n)
 	int fd;
 
 	for (fd = 0; fd < n; fd++)
-		pipes[fd] = fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode)
-				? st.st_ino
-				: 0;
+		pipes[fd] =
+		    fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? st.st_ino : 0;
 }
 
 CASE(forked_early, "the copy closes what it has of a process in the making")

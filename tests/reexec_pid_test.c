@@ -514,8 +514,8 @@ start_and_end(void *arg)
 	FILE *f;
 
 	CHILD(gons_reexec_start(leaving->req) == 0);
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
-	    (int)getpid());
+	(void)snprintf(
+	    path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	if ((f = fopen(path, "re")) != NULL) {
 		CHILD(fscanf(f, "%d", &supervisor) == 1);
 		fclose(f);

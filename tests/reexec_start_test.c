@@ -91,8 +91,8 @@ without_call(void *arg)
 	int before = count_fds();
 
 	CHILD(req != NULL);
-	CHILD(gons_reexec_setflags(req,
-		  GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_STAY) == 0);
+	CHILD(gons_reexec_setflags(
+		  req, GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_STAY) == 0);
 	forbid(rule, 1);
 	errno = 0;
 	CHILD(gons_reexec_start(req) == -1 && errno == EMFILE);
