@@ -615,9 +615,9 @@ GONS_INTERNAL void gons__lost_reap(void);
 /* Is this process the one that orphans are given to? */
 GONS_INTERNAL int gons__adopts_orphans(void);
 
-/* reexec_standing.c: 0 or an errno value; closes what it keeps open for that. */
+/* reexec_standing.c: 0 or an errno value; keeps open what it needs for that. */
 GONS_INTERNAL int gons__standing(struct buf *);
-GONS_INTERNAL void gons__standing_rest(void);
+GONS_INTERNAL void gons__standing_keep(void);
 
 /*
  * reexec_pool.c: the host's side of the prepared process.

@@ -272,6 +272,7 @@ gons_reexec_runaction(int *status)
 	if (gons__self.allowed)
 		return 0;
 	gons__self_allow();
+	gons__standing_keep();
 	return gons__self_is_served() ? serve_from_here(status) : 0;
 }
 

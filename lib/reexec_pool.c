@@ -763,6 +763,5 @@ gons_reexec_unprepare(void)
 		pool->sealed = 0;
 		pool_unlock(pool);
 	}
-	gons__standing_rest();
 	gons__leave(state);
 }

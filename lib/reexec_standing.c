@@ -25,9 +25,9 @@
 
 /*
  * What is read below /proc, again and again.  To find it takes as long as to
- * read it, so it stays open for one thread: the one of this process that
- * looked first.  Any other thread, and a forked copy of the process, would see
- * that thread's standing there in place of its own.
+ * read it, so it stays open for one thread: the one that called
+ * gons_reexec_check(3), and in a forked copy the first that needs it.  Any other
+ * thread would see that thread's standing there in place of its own.
  */
 enum view {
 	VIEW_STATUS,
@@ -254,10 +254,15 @@ gons__standing(struct buf *standing)
 	return errnum;
 }
 
-/* No other thread may close what this one keeps. */
+/* So that no request leaves descriptors behind. */
 void
-gons__standing_rest(void)
+gons__standing_keep(void)
 {
-	if (is_keeper())
-		close_kept();
+	int fd, i, passing;
+
+	for (i = 0; i < NVIEWS; i++) {
+		fd = look_at((enum view)i, &passing);
+		if (passing && fd >= 0)
+			(void)close(fd);
+	}
 }

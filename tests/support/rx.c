@@ -67,16 +67,6 @@ look_at_fds(unsigned char *open_fds)
 	closedir(dir);
 }
 
-/* The library keeps two of a thread's files in /proc, once it needs them. */
-static int
-is_for_good(const char *name)
-{
-	const char *thread = strstr(name, "/task/");
-
-	return thread != NULL && (strstr(thread, "/ns") != NULL ||
-				     strstr(thread, "/status") != NULL);
-}
-
 /* The prepared process may be another one, with the same descriptors. */
 static void
 leaves_nothing(const unsigned char *before)
@@ -90,14 +80,12 @@ leaves_nothing(const unsigned char *before)
 	for (fd = 0; fd < MAXFDS; fd++) {
 		is = after[fd / 8] >> fd % 8 & 1;
 		was = before[fd / 8] >> fd % 8 & 1;
+		more += is - was;
 		if (is == was)
 			continue;
 		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 		n = readlink(link, name, sizeof(name) - 1);
 		name[n > 0 ? n : 0] = '\0';
-		if (is && is_for_good(name))
-			continue;
-		more += is - was;
 		(void)snprintf(said + strlen(said), sizeof(said) - strlen(said),
 		    " %d%s%s", fd, is ? " left open " : " closed ", name);
 	}
