@@ -74,8 +74,10 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	static int ready;
 	int errnum = 0, i;
 
-	if (!ready)
-		gons__self_allow(); /* opens what stays open */
+	if (!ready) { /* opens what stays open */
+		gons__self_allow();
+		gons__standing_keep();
+	}
 	ready = 1;
 	(void)signal(SIGPIPE, SIG_IGN);
 	before = open_descriptors();
