@@ -13,7 +13,7 @@ protocol_body()
 	sed -n '/^enum kind {/,/^};/s/^	MSG_\([A-Z]*\).*/\1/p' \
 	    "${GONS_TEST_SRC}/lib/reexec.h" | grep -v '^LAST$' | sort >code
 	sed -n '/^Messages/,/^The text/s/^	\([A-Z][A-Z]*\)		*.*/\1/p' \
-	    "${GONS_TEST_SRC}/doc/PROTOCOL" | sort >page
+	    "${GONS_TEST_SRC}/doc/PROTOCOL" | sort -u >page
 	test -s code || atf_fail "enum kind was not found"
 	atf_check diff -u code page
 }
