@@ -35,6 +35,17 @@ one_line(const char *text)
 		MUST(*p >= ' ' && *p != 0x7f);
 }
 
+/* Counters may have more than tools can show: that is not made less. */
+static inline uint64_t
+count_plus(uint64_t x, uint64_t y)
+{
+	if (x < INT64_MAX && y < INT64_MAX && x + y < INT64_MAX)
+		return x + y;
+	if (x <= INT64_MAX && y <= INT64_MAX)
+		return INT64_MAX;
+	return x > y ? x : y;
+}
+
 /* A bit for each descriptor below HIGHEST. */
 static inline uint64_t
 open_descriptors(void)

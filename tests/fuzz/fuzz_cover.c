@@ -77,17 +77,6 @@ comes_before(const struct line *a, const struct line *b)
 	return order != 0 ? order < 0 : a->block < b->block;
 }
 
-/* Files may have more than tools can show: that is not made less. */
-static uint64_t
-plus(uint64_t x, uint64_t y)
-{
-	if (x < INT64_MAX && y < INT64_MAX && x + y < INT64_MAX)
-		return x + y;
-	if (x <= INT64_MAX && y <= INT64_MAX)
-		return INT64_MAX;
-	return x > y ? x : y;
-}
-
 /* Each block once, in its place. */
 static size_t
 add_up(struct line *sum, const struct line *l, size_t n, int set)
@@ -103,7 +92,7 @@ add_up(struct line *sum, const struct line *l, size_t n, int set)
 			sum[at] = l[i];
 			sum[at].count = 0;
 		}
-		sum[at].count = plus(sum[at].count, l[i].count);
+		sum[at].count = count_plus(sum[at].count, l[i].count);
 		if (set)
 			sum[at].count = sum[at].count != 0;
 	}

@@ -139,17 +139,6 @@ value(const struct list *l, const struct record *r, size_t i)
 					      << 32;
 }
 
-/* Files may have more than tools can show: that is not made less. */
-static uint64_t
-sum(uint64_t x, uint64_t y)
-{
-	if (x < INT64_MAX && y < INT64_MAX && x + y < INT64_MAX)
-		return x + y;
-	if (x <= INT64_MAX && y <= INT64_MAX)
-		return INT64_MAX;
-	return x > y ? x : y;
-}
-
 static uint64_t
 merged(uint32_t tag, uint64_t x, uint64_t y)
 {
@@ -164,7 +153,7 @@ merged(uint32_t tag, uint64_t x, uint64_t y)
 	case 1: /* intervals */
 	case 2: /* powers of two */
 	case 5: /* averages */
-		return sum(x, y);
+		return count_plus(x, y);
 	case 6: /* bits */
 	case 8: /* conditions */
 	case 9: /* paths */
