@@ -109,16 +109,10 @@ add_lines(
 }
 
 /*
- * What could not be looked at for want of these is not missing.  Somebody who
- * takes them away at the right times must not make two standings look alike.
+ * ENOENT: it is not to be had, or too long.  What could not be looked at for
+ * want of something is not missing: somebody who takes that away at the right
+ * times must not make two standings look alike.
  */
-static int
-is_want(int errnum)
-{
-	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
-}
-
-/* ENOENT: it is not to be had, or too long. */
 static int
 add_status(struct buf *standing)
 {

@@ -22,6 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A failure for want of something that may be there another time. */
+static inline int
+is_want(int errnum)
+{
+	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
+}
+
 /*
  * A buffer that grows.  All zero is an empty one without a maximum.
  */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "switch.h"
+#include "util.h"
 
 #if defined(__GLIBC__) && defined(__has_include)
 #if __has_include(<sys/single_threaded.h>) /* 2.32 */
@@ -200,13 +201,6 @@ private_proc(void)
 	return fd;
 }
 
-/* Another time there may be a /proc. */
-static int
-is_shortage(int errnum)
-{
-	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
-}
-
 /* The file that fd found, opened for use. */
 static int
 reopen(int fd, const struct statx *st, int flags)
@@ -226,7 +220,7 @@ reopen(int fd, const struct statx *st, int flags)
 		return r == -1 ? -errno : r;
 	}
 	if ((proc = gons__proc_open()) < 0)
-		return is_shortage(-proc) ? proc : -ENOSYS;
+		return is_want(-proc) ? proc : -ENOSYS;
 	r = gons__proc_link(proc, path, flags, st);
 	gons__close(proc);
 	return r == -EXDEV || r == -ENOENT ? -ENOSYS : r;
