@@ -544,6 +544,26 @@ CASE(refused, "a request that a spare child refuses fails with its reason")
 	gons_reexec_free(req);
 }
 
+CASE(soft_limit, "a spare child raises its own limit for the host's numbers")
+{
+	struct rlimit limit;
+	struct gons_reexec *req = request("parent", 0);
+	pid_t pid = prepared_pid();
+	int fd, i;
+
+	CHILD((fd = fcntl(STDIN_FILENO, F_DUPFD, 500)) != -1);
+	CHILD(gons_reexec_keepfd(req, fd) == 0);
+	CHILD(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = 64;
+	CHILD(prlimit(pid, RLIMIT_NOFILE, &limit, NULL) == 0);
+	/* The last have been forked after that. */
+	for (i = 0; i < 8; i++) {
+		CHILD(gons_reexec_run(req) == 0);
+		CHILD(atoi(gons_reexec_result(req, NULL)) == pid);
+	}
+	gons_reexec_free(req);
+}
+
 CASE(processes, "a host that can have no more processes gets an error")
 {
 	drop_to_nobody();
@@ -608,6 +628,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, host_dies);
 	ATF_TP_ADD_TC(tp, not_taken);
 	ATF_TP_ADD_TC(tp, refused);
+	ATF_TP_ADD_TC(tp, soft_limit);
 	ATF_TP_ADD_TC(tp, spares_set);
 	ATF_TP_ADD_TC(tp, stopped);
 	ATF_TP_ADD_TC(tp, spares_stopped);
