@@ -5,7 +5,7 @@
 # programs are in that directory.  Root runs all of them.  An ordinary user
 # runs those that need no privilege, and then the others in a user namespace,
 # or with ${SUDO}.  Ends with "N passed, N failed, N skipped"; fails if one
-# failed.
+# failed, or none is there.
 
 set -u
 
@@ -154,6 +154,10 @@ else
 	fi
 fi
 
+if [ $((passed + failed + skipped)) -eq 0 ]; then
+	echo "run.sh: there is no such test${*:+: $*}" >&2
+	failed=1
+fi
 echo
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
