@@ -117,6 +117,8 @@ void need_execveat(void);
 /* malloc(3) fails from one to the other, in a child that has no threads. */
 void take_memory(void);
 void give_memory(void);
+/* Bytes from malloc(3) that are in use; 0: libc does not tell. */
+size_t memory_used(void);
 
 /* Whoever is called next finds that in what it does not set. */
 void spoil_stack(void);
