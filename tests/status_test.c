@@ -31,7 +31,7 @@
 
 /* Its status is that line, or none if that is NULL. */
 static void
-check_status(const struct run *r, const char *expected)
+check_status(const struct program *r, const char *expected)
 {
 	const char *s = run_value(r, "status"),
 		   *t = run_value(r, "gons_status");
@@ -52,7 +52,7 @@ check_status(const struct run *r, const char *expected)
 
 /* It is where this process is. */
 static void
-check_home(const struct run *r)
+check_home(const struct program *r)
 {
 	char key[32];
 	struct nsids own;
@@ -69,7 +69,7 @@ check_home(const struct run *r)
 
 /* No variable of ours is left, and nothing else is missing. */
 static void
-check_consumed(const struct run *r)
+check_consumed(const struct program *r)
 {
 	ATF_CHECK_MSG(strstr(r->out, "env gons_") == NULL, "%s", r->out);
 	ATF_CHECK_MSG(strstr(r->out, "env FIRST=1\n") != NULL, "%s", r->out);
@@ -79,7 +79,7 @@ check_consumed(const struct run *r)
 ATF_TC_WITHOUT_HEAD(nothing_set);
 ATF_TC_BODY(nothing_set, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 	int i;
 
 	RUN(r);
@@ -99,7 +99,7 @@ ATF_TC_BODY(nothing_set, tc)
 ATF_TC_WITHOUT_HEAD(set_to_nothing);
 ATF_TC_BODY(set_to_nothing, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 	int i;
 
 	run_env(r, "FIRST=1");
@@ -124,7 +124,7 @@ ATF_TC_BODY(consumed, tc)
 		"gons_mnt=/nope", "gons_user=/nope", "gons_time=/nope",
 		"gons_pid=/nope", "gons_cgroup=/nope", "gons_ids=x",
 		"gons_target=x" };
-	struct run *r;
+	struct program *r;
 	size_t i, n;
 
 	for (n = 1; n <= sizeof(variables) / sizeof(variables[0]); n++) {
@@ -156,7 +156,7 @@ ATF_TC_BODY(other_names, tc)
 	static const char *const others[] = { "gons_foo=1", "gons_=1", "gons=1",
 		"gons_nets=/nope", "gons_NET=/nope", "GONS_NET=/nope",
 		"gons_net_=/nope", "gons_orders=x", "gons_reexec=1" };
-	struct run *r = run_new();
+	struct program *r = run_new();
 	size_t i;
 
 	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
@@ -175,7 +175,7 @@ ATF_TC_BODY(other_names, tc)
 ATF_TC_WITHOUT_HEAD(twice);
 ATF_TC_BODY(twice, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	run_env(r, "FIRST=1");
 	run_env(r, "gons_net=/first");
@@ -202,7 +202,7 @@ ATF_TC_WITHOUT_HEAD(programs_started_later);
 ATF_TC_BODY(programs_started_later, tc)
 {
 	struct target t;
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	need_userns();
 	target_start(&t, USERNET, 0);
@@ -232,7 +232,7 @@ ATF_TC_BODY(programs_started_later, tc)
 static void
 descriptors(const atf_tc_t *tc, const char *more, int failing, struct target *t)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 	int other, net, user;
 
 	net = open(t->refs[GONS_NET], O_RDONLY | O_CLOEXEC);
@@ -284,7 +284,7 @@ ATF_TC_BODY(pidfd_closed, tc)
 	static const char *const orders[] = { "user,net", "", "!net", "foo",
 		"auto", "user,user" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 	int fd;
 
@@ -310,7 +310,7 @@ ATF_TC_WITHOUT_HEAD(closed_standard);
 ATF_TC_BODY(closed_standard, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int closed;
 
 	need_userns();
@@ -340,7 +340,7 @@ ATF_TC_BODY(closed_standard, tc)
 ATF_TC_WITHOUT_HEAD(standard_reference);
 ATF_TC_BODY(standard_reference, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	run_env(r, "gons_net=fd:0");
 	RUN(r);
@@ -366,7 +366,7 @@ ATF_TC_BODY(onerror_exit, tc)
 		    "gons: invalid gons_net reference \"a\\nb\": No such file "
 		    "or directory\n" },
 	};
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -395,7 +395,7 @@ ATF_TC_WITHOUT_HEAD(onerror_long);
 ATF_TC_BODY(onerror_long, tc)
 {
 	static char path[PATH_MAX + 100];
-	struct run *r = run_new();
+	struct program *r = run_new();
 	size_t len;
 
 	memset(path, '\001', sizeof(path) - 1);
@@ -411,7 +411,7 @@ ATF_TC_BODY(onerror_long, tc)
 
 /* It ends with that line, and main has not begun. */
 static void
-check_ended(const struct run *r, const char *text)
+check_ended(const struct program *r, const char *text)
 {
 	ATF_CHECK_EQ_MSG(125 << 8, r->status, "%s: %#x", text, r->status);
 	ATF_CHECK_STREQ("", r->out);
@@ -426,7 +426,7 @@ ATF_TC_BODY(onerror_nonsense, tc)
 		"abort", "exit,", "exi", "exitt" };
 	char expected[256];
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	need_userns();
@@ -458,7 +458,7 @@ ATF_TC_BODY(onerror_unknown, tc)
 	static const char *const names[] = { "nets", "NET", "", "net_",
 		"orders", "id", "onerrors", "reexec", "mount", "a\033b" };
 	char expected[256], fifo[] = "fifo";
-	struct run *r;
+	struct program *r;
 	size_t i;
 	int last;
 
@@ -507,7 +507,7 @@ ATF_TC_BODY(environment_overwritten, tc)
 	static const char *const variables[] = { "gons_net=/no/such/ns",
 		"gons_order=foo", "gons_target=nobody" };
 	char expected[512];
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
@@ -527,7 +527,7 @@ ATF_TC_BODY(environment_overwritten, tc)
 ATF_TC_WITHOUT_HEAD(many_threads_ask);
 ATF_TC_BODY(many_threads_ask, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 	int i;
 
 	r->args[0] = "threads";
@@ -555,7 +555,7 @@ ATF_TC_WITHOUT_HEAD(joined_before);
 ATF_TC_BODY(joined_before, tc)
 {
 	struct target t;
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	need_userns();
 	target_start(&t, USERNET, 0);
@@ -589,7 +589,7 @@ ATF_TC_BODY(private_variable, tc)
 	static const char *const values[] = { "x", "", ":", "::", "1:2",
 		"99999999999999999999:,,,,:x", "0:,,,,:", "0:1,2,3,4,5:x",
 		"-1:,,,,:x", "0:9999999999,,,,:x" };
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {

@@ -31,7 +31,7 @@ ATF_TC_BODY(auto_others_first, tc)
 	static const char *const orders[] = { "auto", "auto:user,net,uts",
 		"auto:net,uts,user" };
 	struct target net, user, both;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	if (geteuid() != 0)
@@ -72,7 +72,7 @@ ATF_TC_BODY(auto_user_first, tc)
 	static const char *const orders[] = { "auto", "",
 		"auto:net,mnt,cgroup,ipc,uts,time,pid,user" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	need_nobody();
@@ -97,7 +97,7 @@ ATF_TC_WITHOUT_HEAD(auto_both_sides);
 ATF_TC_BODY(auto_both_sides, tc)
 {
 	struct target net, user;
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	sandbox(0);
 	target_start(&net, CLONE_NEWNET, 0);
@@ -119,7 +119,7 @@ ATF_TC_WITHOUT_HEAD(auto_refused);
 ATF_TC_BODY(auto_refused, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 
 	sandbox(0);
 	target_start(&t, CLONE_NEWUSER | CLONE_NEWIPC, 0);
@@ -164,7 +164,7 @@ ATF_TC_BODY(auto_own_user, tc)
 	static const char *const orders[] = { "auto", "auto:user,net",
 		"auto:net,user" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	sandbox(0);
@@ -203,7 +203,7 @@ ATF_TC_BODY(auto_second_user, tc)
 {
 	int life[2], report[2];
 	struct target t;
-	struct run *r;
+	struct program *r;
 	pid_t child;
 	unsigned all =
 	    GONS_BIT(GONS_USER) | GONS_BIT(GONS_NET) | GONS_BIT(GONS_UTS);

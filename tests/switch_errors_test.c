@@ -35,7 +35,7 @@ ATF_TC_BODY(bad_orders, tc)
 		"net,net", "net,user,!net", ",", "auto:", "auto,net,user",
 		"net,user,,", "net;user", "auto:!!net", "user,net,foo" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	need_userns();
@@ -60,7 +60,7 @@ ATF_TC_BODY(missing_from_order, tc)
 	static const char *const orders[] = { "net", "!net,uts", "auto:net",
 		"mnt,cgroup,ipc,net,pid,time,uts" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	need_userns();
@@ -119,7 +119,7 @@ ATF_TC_BODY(bad_references, tc)
 {
 	const struct bad_ref *b;
 	char text[128];
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	ATF_REQUIRE_EQ(0, symlink("loop", "loop"));
@@ -145,7 +145,7 @@ ATF_TC_BODY(bad_references, tc)
 ATF_TC_WITHOUT_HEAD(bad_descriptors);
 ATF_TC_BODY(bad_descriptors, tc)
 {
-	struct run *r;
+	struct program *r;
 	int fds[9], i, p[2];
 
 	ATF_REQUIRE_EQ(0, pipe2(p, O_CLOEXEC));
@@ -176,7 +176,7 @@ ATF_TC_BODY(closed_descriptor, tc)
 {
 	static const char *const orders[] = { "", "!uts,net", "auto" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 	int mode;
 
@@ -203,7 +203,7 @@ ATF_TC_WITHOUT_HEAD(descriptor_twice);
 ATF_TC_BODY(descriptor_twice, tc)
 {
 	struct target t;
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	sandbox(0);
 	target_start(&t, CLONE_NEWNET, 0);
@@ -221,7 +221,7 @@ ATF_TC_BODY(overlong, tc)
 	static char path[30001], shown[PATH_MAX], reason[256];
 	static const size_t lengths[] = { PATH_MAX - 1, PATH_MAX, PATH_MAX + 1,
 		30000 };
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	(void)snprintf(
@@ -251,7 +251,7 @@ ATF_TC_BODY(overlong, tc)
 ATF_TC_WITHOUT_HEAD(control_characters);
 ATF_TC_BODY(control_characters, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	run_env(r, "gons_net=/a\nb\033[1m\377\303\244");
 	FAILS(r, GONS_STAGE_OPEN, ENOENT, GONS_NET, GONS_HINT_NONE,
@@ -266,7 +266,7 @@ ATF_TC_BODY(control_characters, tc)
 ATF_TC_WITHOUT_HEAD(unreadable);
 ATF_TC_BODY(unreadable, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 	char cwd[3000];
 
 	need_nobody();

@@ -207,7 +207,7 @@ ATF_TC_WITHOUT_HEAD(malformed_text);
 ATF_TC_BODY(malformed_text, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	sandbox(0);
@@ -234,7 +234,7 @@ ATF_TC_BODY(after_the_last_join, tc)
 	static const char *const orders[] = { "", "auto", "net,uts,mnt,user",
 		"user,net,uts,mnt" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	unsigned all =
 	    USER | GONS_BIT(GONS_NET) | GONS_BIT(GONS_UTS) | GONS_BIT(GONS_MNT);
 	size_t i;

@@ -24,7 +24,7 @@ ATF_TC_WITHOUT_HEAD(each_alone);
 ATF_TC_BODY(each_alone, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int fd, type;
 
 	sandbox(0);
@@ -58,7 +58,7 @@ ATF_TC_BODY(all_together, tc)
 		"user,!uts,!time,!pid,!net,!ipc,!cgroup,!mnt",
 		"auto:uts,time,pid,net,ipc,cgroup,mnt,user" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	need_userns();
@@ -78,7 +78,7 @@ ATF_TC_WITHOUT_HEAD(all_by_descriptor);
 ATF_TC_BODY(all_by_descriptor, tc)
 {
 	struct target t;
-	struct run *r = run_new();
+	struct program *r = run_new();
 	int type;
 
 	need_userns();
@@ -99,7 +99,7 @@ ATF_TC_BODY(early_references, tc)
 		"user,mnt,!net", "", "auto:net,mnt,user" };
 	char dir[64];
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	need_userns();
@@ -136,7 +136,7 @@ ATF_TC_BODY(odd_names, tc)
 	static const char *const names[] = { "./fd:3", "fd3", "FD:3", "fd",
 		" fd:3", "4711", "a b", "x=y" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	sandbox(0);
@@ -155,7 +155,7 @@ ATF_TC_BODY(longest_path, tc)
 {
 	static char path[PATH_MAX];
 	struct target t;
-	struct run *r = run_new();
+	struct program *r = run_new();
 	size_t len;
 
 	sandbox(0);
@@ -172,7 +172,7 @@ ATF_TC_WITHOUT_HEAD(listed_not_set);
 ATF_TC_BODY(listed_not_set, tc)
 {
 	struct target t;
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	sandbox(0);
 	target_start(&t, CLONE_NEWUTS, 0);
@@ -188,7 +188,7 @@ ATF_TC_WITHOUT_HEAD(pid_init_ended);
 ATF_TC_BODY(pid_init_ended, tc)
 {
 	struct target t;
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	sandbox(0);
 	target_start(&t, CLONE_NEWPID, 0);

@@ -29,7 +29,7 @@ ATF_TC_WITHOUT_HEAD(other_type);
 ATF_TC_BODY(other_type, tc)
 {
 	char text[128];
-	struct run *r;
+	struct program *r;
 	int is, set;
 
 	for (set = 0; set < NTYPES; set++)
@@ -54,7 +54,7 @@ ATF_TC_BODY(other_type, tc)
 ATF_TC_WITHOUT_HEAD(same_user);
 ATF_TC_BODY(same_user, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	run_env(r, "gons_user=/proc/self/ns/user");
 	FAILS(r, GONS_STAGE_JOIN, EINVAL, GONS_USER, GONS_HINT_SAME,
@@ -65,7 +65,7 @@ ATF_TC_BODY(same_user, tc)
 ATF_TC_WITHOUT_HEAD(denied_owner);
 ATF_TC_BODY(denied_owner, tc)
 {
-	struct run *r;
+	struct program *r;
 	int type;
 
 	need_nobody();
@@ -86,7 +86,7 @@ ATF_TC_WITHOUT_HEAD(denied_neighbour);
 ATF_TC_BODY(denied_neighbour, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int fd[NTYPES], type;
 
 	need_userns();
@@ -117,7 +117,7 @@ ATF_TC_WITHOUT_HEAD(denied_self);
 ATF_TC_BODY(denied_self, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int type;
 
 	need_nobody();
@@ -140,7 +140,7 @@ ATF_TC_WITHOUT_HEAD(denied_capability);
 ATF_TC_BODY(denied_capability, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 
 	sandbox(0);
 	target_start(&t, CLONE_NEWNET | CLONE_NEWNS, 0);
@@ -174,7 +174,7 @@ ATF_TC_WITHOUT_HEAD(denied_unknown);
 ATF_TC_BODY(denied_unknown, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	static const int errnums[] = { EPERM, EINVAL, EUSERS, ENOMEM, EIO };
 	size_t i;
 
@@ -198,7 +198,7 @@ ATF_TC_BODY(denied_deep, tc)
 {
 	int life[2], report[2];
 	struct target t;
-	struct run *r;
+	struct program *r;
 	pid_t child, pid;
 	char c;
 
@@ -250,7 +250,7 @@ ATF_TC_BODY(no_answer, tc)
 		    GONS_HINT_NONE },
 	};
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	sandbox(0);
@@ -272,7 +272,7 @@ ATF_TC_WITHOUT_HEAD(limits);
 ATF_TC_BODY(limits, tc)
 {
 	char path[64], text[128], limit[32] = "";
-	struct run *r;
+	struct program *r;
 	int fd, type;
 	ssize_t n;
 
@@ -298,7 +298,7 @@ ATF_TC_BODY(limits, tc)
 ATF_TC_WITHOUT_HEAD(no_setns);
 ATF_TC_BODY(no_setns, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	r->rules[0] = (struct rule){ SYS_setns, -1, 0, 0, ENOSYS };
 	r->nrules = 1;
@@ -313,7 +313,7 @@ ATF_TC_BODY(hints_without_proc, tc)
 	static const struct rule limit = { SYS_setns, -1, 0, 0, ENOSPC };
 	static const struct rule invalid = { SYS_setns, -1, 0, 0, EINVAL };
 	static const struct rule unasked = { SYS_unshare, -1, 0, 0, EPERM };
-	struct run *r;
+	struct program *r;
 	int i, mnt, net, proc;
 
 	sandbox(CLONE_NEWNS);
@@ -354,7 +354,7 @@ ATF_TC_BODY(hints_without_proc, tc)
 ATF_TC_WITHOUT_HEAD(no_such_type);
 ATF_TC_BODY(no_such_type, tc)
 {
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	sandbox(CLONE_NEWNS);
 	run_env(r, "H_PROC=%d", hide_proc());

@@ -37,7 +37,7 @@ ATF_TC_BODY(target_all, tc)
 		"user,mnt,cgroup,ipc,net,pid,time,uts",
 		"uts,time,pid,net,ipc,cgroup,mnt,user," };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 	int nobody;
 
@@ -67,7 +67,7 @@ ATF_TC_WITHOUT_HEAD(target_some);
 ATF_TC_BODY(target_some, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int ioctls;
 
 	sandbox(0);
@@ -115,7 +115,7 @@ ATF_TC_BODY(target_contradictions, tc)
 		{ "gons_order=,", -1, GONS_HINT_UNKNOWN, "\"\"" },
 	};
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i;
 
 	need_userns();
@@ -161,7 +161,7 @@ ATF_TC_BODY(target_bad, tc)
 		{ "fd:2147483647", EBADF },
 	};
 	char text[128];
-	struct run *r;
+	struct program *r;
 	size_t i;
 	int hint;
 
@@ -191,7 +191,7 @@ ATF_TC_BODY(target_no_pidfd, tc)
 	static const char *const names[] = { "/dev/null", "/", "file", "fifo",
 		"/proc/self/status" };
 	struct target t;
-	struct run *r;
+	struct program *r;
 	size_t i, j;
 	int fds[32], n = 0, type;
 
@@ -224,7 +224,7 @@ ATF_TC_WITHOUT_HEAD(target_exited);
 ATF_TC_BODY(target_exited, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int fd, i;
 
 	need_userns();
@@ -256,7 +256,7 @@ ATF_TC_WITHOUT_HEAD(target_all_or_none);
 ATF_TC_BODY(target_all_or_none, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 
 	sandbox(0);
 	/* the own user namespace */
@@ -282,7 +282,7 @@ ATF_TC_WITHOUT_HEAD(target_denied);
 ATF_TC_BODY(target_denied, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int fd, i;
 
 	need_nobody();
@@ -335,7 +335,7 @@ ATF_TC_WITHOUT_HEAD(target_old_kernels);
 ATF_TC_BODY(target_old_kernels, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int i;
 
 	need_userns();
@@ -380,7 +380,7 @@ ATF_TC_WITHOUT_HEAD(target_by_proc);
 ATF_TC_BODY(target_by_proc, tc)
 {
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int i;
 
 	need_userns();
@@ -413,7 +413,7 @@ ATF_TC_BODY(target_no_proc, tc)
 {
 	uint64_t net, user, own;
 	struct target t;
-	struct run *r;
+	struct program *r;
 	int i, pidfd, proc;
 
 	sandbox(CLONE_NEWNS);
@@ -463,7 +463,7 @@ ATF_TC_WITHOUT_HEAD(target_no_such_type);
 ATF_TC_BODY(target_no_such_type, tc)
 {
 	struct target t;
-	struct run *r = run_new();
+	struct program *r = run_new();
 
 	need_userns();
 	target_start(&t, USERNET, 0);
@@ -481,7 +481,7 @@ ATF_TC_BODY(target_false_proc, tc)
 {
 	char path[128];
 	struct target t;
-	struct run *r = run_new();
+	struct program *r = run_new();
 	int i, proc, type;
 
 	sandbox(CLONE_NEWNS);
@@ -522,7 +522,7 @@ ATF_TC_WITHOUT_HEAD(target_hidden_proc);
 ATF_TC_BODY(target_hidden_proc, tc)
 {
 	struct target outer, t;
-	struct run *r;
+	struct program *r;
 	int pidfd, proc, status;
 	pid_t pid;
 
@@ -609,7 +609,7 @@ ATF_TC_BODY(target_thread, tc)
 	int life[2], report[2];
 	struct other_thread o;
 	struct target t;
-	struct run *r;
+	struct program *r;
 	pthread_t thread;
 	pid_t child, tid;
 	int i, type;

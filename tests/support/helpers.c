@@ -484,17 +484,17 @@ forbid(const struct rule *rules, size_t n)
 	CHILD(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
 }
 
-struct run *
+struct program *
 run_new(void)
 {
-	static struct run r;
+	static struct program r;
 
 	memset(&r, 0, sizeof(r));
 	return &r;
 }
 
 void
-run_env(struct run *r, const char *fmt, ...)
+run_env(struct program *r, const char *fmt, ...)
 {
 	va_list ap;
 	char *line;
@@ -512,7 +512,7 @@ run_env(struct run *r, const char *fmt, ...)
 
 /* Becomes the program, by its descriptor: any user ID finds it so. */
 static void
-run_body(struct run *r, int exe, int out, int err)
+run_body(struct program *r, int exe, int out, int err)
 {
 	const char *argv[10] = { "h_ns" };
 	size_t i;
@@ -540,7 +540,7 @@ run_body(struct run *r, int exe, int out, int err)
 }
 
 static void
-run_collect(struct run *r, int out, int err)
+run_collect(struct program *r, int out, int err)
 {
 	struct pollfd p[2] = { { out, POLLIN, 0 }, { err, POLLIN, 0 } };
 	char *buf[2] = { r->out, r->err };
@@ -565,7 +565,7 @@ run_collect(struct run *r, int out, int err)
 }
 
 void
-run(struct run *r, const char *srcdir, const char *name)
+run(struct program *r, const char *srcdir, const char *name)
 {
 	char path[4096];
 	int err[2], exe, out[2];
@@ -591,7 +591,7 @@ run(struct run *r, const char *srcdir, const char *name)
 }
 
 const char *
-run_value(const struct run *r, const char *key)
+run_value(const struct program *r, const char *key)
 {
 	static char values[8][20000];
 	static int next;
@@ -610,7 +610,7 @@ run_value(const struct run *r, const char *key)
 }
 
 uint64_t
-run_number(const struct run *r, const char *key)
+run_number(const struct program *r, const char *key)
 {
 	const char *value = run_value(r, key);
 

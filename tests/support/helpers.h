@@ -134,7 +134,7 @@ ssize_t send_fds(
 /* A started program, and what it said. */
 #define RUN_ENV 160
 #define RUN_OUT 65536
-struct run {
+struct program {
 	/* to be set before; all zero will do */
 	const char *args[8]; /* besides argv[0] */
 	const char *env[RUN_ENV];
@@ -150,13 +150,13 @@ struct run {
 	char out[RUN_OUT], err[RUN_OUT];
 };
 /* An empty one, static. */
-struct run *run_new(void);
+struct program *run_new(void);
 /* Runs the helper program NAME beside the test. */
-void run(struct run *, const char *srcdir, const char *name);
-void run_env(struct run *, const char *fmt, ...)
+void run(struct program *, const char *srcdir, const char *name);
+void run_env(struct program *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* The value of the line "KEY value" of its output; NULL: there is none. */
-const char *run_value(const struct run *, const char *key);
-uint64_t run_number(const struct run *, const char *key);
+const char *run_value(const struct program *, const char *key);
+uint64_t run_number(const struct program *, const char *key);
 
 #endif /* HELPERS_H */

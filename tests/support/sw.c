@@ -21,7 +21,7 @@
 #include "sw.h"
 
 void
-start(const atf_tc_t *tc, struct run *r, int mode)
+start(const atf_tc_t *tc, struct program *r, int mode)
 {
 	char *line;
 	size_t i;
@@ -46,7 +46,7 @@ start(const atf_tc_t *tc, struct run *r, int mode)
 
 /* The program is in those namespaces of the target, else where we are. */
 static void
-check_places(struct run *r, unsigned mask, const struct target *t)
+check_places(struct program *r, unsigned mask, const struct target *t)
 {
 	char key[48];
 	struct nsids own;
@@ -75,7 +75,7 @@ check_places(struct run *r, unsigned mask, const struct target *t)
 
 /* Start-up closes the descriptors it is given; gons_switch(3) does not. */
 void
-check_fds(struct run *r, int mode)
+check_fds(struct program *r, int mode)
 {
 	char expected[64] = "0 1 2";
 	size_t i;
@@ -90,8 +90,8 @@ check_fds(struct run *r, int mode)
 }
 
 void
-expect_joined(
-    const atf_tc_t *tc, struct run *r, unsigned mask, const struct target *t)
+expect_joined(const atf_tc_t *tc, struct program *r, unsigned mask,
+    const struct target *t)
 {
 	int mode;
 
@@ -108,7 +108,7 @@ expect_joined(
 }
 
 void
-expect_failure(const atf_tc_t *tc, struct run *r, int stage, int errnum,
+expect_failure(const atf_tc_t *tc, struct program *r, int stage, int errnum,
     int type, int hint, unsigned joined, const char *text)
 {
 	const char *status;
@@ -150,7 +150,7 @@ open_ref(const char *path)
 }
 
 void
-set_refs(struct run *r, unsigned mask, const struct target *t)
+set_refs(struct program *r, unsigned mask, const struct target *t)
 {
 	int i;
 

@@ -30,18 +30,18 @@
 	expect_failure(tc, r, stage, errnum, type, hint, joined, text)
 
 /* Runs h_ns, which has to come to its end. */
-void start(const atf_tc_t *, struct run *, int mode);
+void start(const atf_tc_t *, struct program *, int mode);
 /* It joins those namespaces of the target, and no others. */
 void expect_joined(
-    const atf_tc_t *, struct run *, unsigned mask, const struct target *);
+    const atf_tc_t *, struct program *, unsigned mask, const struct target *);
 /* It fails in this way, and its message contains text. */
-void expect_failure(const atf_tc_t *, struct run *, int stage, int errnum,
+void expect_failure(const atf_tc_t *, struct program *, int stage, int errnum,
     int type, int hint, unsigned joined, const char *text);
 /* Start-up has closed what it was given; gons_switch(3) leaves it open. */
-void check_fds(struct run *, int mode);
+void check_fds(struct program *, int mode);
 int open_ref(const char *path);
 /* Sets gons_TYPE for the types in mask. */
-void set_refs(struct run *, unsigned mask, const struct target *);
+void set_refs(struct program *, unsigned mask, const struct target *);
 /* Hides /proc in the own mount namespace; a descriptor of the real one. */
 int hide_proc(void);
 void put_file(const char *path, const char *text);
