@@ -366,7 +366,9 @@ close_entries(int dir, unsigned first, unsigned last, enum closing when)
 static BORROWED void
 close_listed(unsigned first, unsigned last, enum closing when, int proc)
 {
-	struct rlimit limit;
+	struct { /* the kernel's, also where libc's has 32 bit */
+		uint64_t cur, max;
+	} limit;
 	unsigned fd, most = 1u << 20;
 	int dir = -1;
 
@@ -379,8 +381,8 @@ close_listed(unsigned first, unsigned last, enum closing when, int proc)
 		return;
 	}
 	if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 &&
-	    limit.rlim_max < most)
-		most = (unsigned)limit.rlim_max;
+	    limit.max < most)
+		most = (unsigned)limit.max;
 	for (fd = first; fd <= last && fd < most; fd++)
 		close_one((int)fd, when);
 }

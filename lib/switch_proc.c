@@ -24,7 +24,6 @@
 #define NR_fsopen NEWER(430)
 #define NR_fsconfig NEWER(431)
 #define NR_fsmount NEWER(432)
-#define NR_openat2 NEWER(437)
 #define NR_statmount NEWER(457)
 
 #define FS_CLOEXEC 1 /* FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC */

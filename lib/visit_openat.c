@@ -31,16 +31,6 @@
 #define IS_SINGLE 0 /* not known */
 #endif
 
-#ifdef __alpha__
-#define NR_openat2 547
-#elif defined(__NR_Linux) /* MIPS */
-#define NR_openat2 (__NR_Linux + 437)
-#elif defined(__X32_SYSCALL_BIT) && defined(__ILP32__)
-#define NR_openat2 (__X32_SYSCALL_BIT + 437)
-#else
-#define NR_openat2 437
-#endif
-
 #define NO_MAGICLINKS 0x2 /* RESOLVE_ */
 #define IN_ROOT 0x10
 #define WANT_UNIQUE 0x4000 /* STATX_MNT_ID_UNIQUE, Linux 6.8 */

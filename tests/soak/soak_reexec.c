@@ -160,7 +160,8 @@ judge(const struct sort *sort, struct gons_reexec *req, int errnum)
 	size_t len;
 	const void *result = gons_reexec_result(req, &len);
 
-	if (failure != sort->failure && is_excused(failure)) {
+	if ((failure != sort->failure || errnum != sort->errnum) &&
+	    is_excused(failure)) {
 		count(&disturbed);
 		return;
 	}

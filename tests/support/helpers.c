@@ -448,34 +448,67 @@ need_filters(void)
 		atf_tc_skip("filters of system calls: %s", strerror(errno));
 }
 
+/* The same call by another name, for libc on some machines of 32 bit. */
+static int
+other_rule(const struct rule *rule, struct rule *other)
+{
+	*other = *rule;
+#ifdef SYS_fcntl64
+	if (rule->nr == SYS_fcntl) {
+		other->nr = SYS_fcntl64;
+		return 1;
+	}
+#endif
+#ifdef SYS_socketcall
+	if (rule->nr == SYS_socketpair && rule->arg == -1) {
+		other->nr = SYS_socketcall;
+		other->arg = 0;
+		other->mask = ~0u;
+		other->value = 8; /* SYS_SOCKETPAIR of <linux/net.h> */
+		return 1;
+	}
+#endif
+	return 0;
+}
+
+static struct sock_filter *
+add_rule(struct sock_filter *c, const struct rule *rule)
+{
+	*c++ = (struct sock_filter)BPF_STMT(
+	    BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	*c++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+	    (uint32_t)rule->nr, 0, rule->arg == -1 ? 1 : 4);
+	if (rule->arg != -1) {
+		*c++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    (uint32_t)(offsetof(struct seccomp_data, args) +
+			       8 * (size_t)rule->arg +
+			       4 * (__BYTE_ORDER__ ==
+				       __ORDER_BIG_ENDIAN__)));
+		*c++ = (struct sock_filter)BPF_STMT(
+		    BPF_ALU | BPF_AND | BPF_K, rule->mask);
+		*c++ = (struct sock_filter)BPF_JUMP(
+		    BPF_JMP | BPF_JEQ | BPF_K, rule->value, 0, 1);
+	}
+	*c++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+	    rule->errnum == KILLS
+		? SECCOMP_RET_KILL
+		: SECCOMP_RET_ERRNO | (uint32_t)rule->errnum);
+	return c;
+}
+
 void
 forbid(const struct rule *rules, size_t n)
 {
-	struct sock_filter code[64], *c = code;
+	struct sock_filter code[128], *c = code;
 	struct sock_fprog prog;
+	struct rule other;
 	size_t i;
 
+	CHILD(n <= 10);
 	for (i = 0; i < n; i++) {
-		*c++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		    offsetof(struct seccomp_data, nr));
-		*c++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-		    (uint32_t)rules[i].nr, 0, rules[i].arg == -1 ? 1 : 4);
-		if (rules[i].arg != -1) {
-			*c++ = (struct sock_filter)BPF_STMT(
-			    BPF_LD | BPF_W | BPF_ABS,
-			    (uint32_t)(offsetof(struct seccomp_data, args) +
-				       8 * (size_t)rules[i].arg +
-				       4 * (__BYTE_ORDER__ ==
-					       __ORDER_BIG_ENDIAN__)));
-			*c++ = (struct sock_filter)BPF_STMT(
-			    BPF_ALU | BPF_AND | BPF_K, rules[i].mask);
-			*c++ = (struct sock_filter)BPF_JUMP(
-			    BPF_JMP | BPF_JEQ | BPF_K, rules[i].value, 0, 1);
-		}
-		*c++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
-		    rules[i].errnum == KILLS
-			? SECCOMP_RET_KILL
-			: SECCOMP_RET_ERRNO | (uint32_t)rules[i].errnum);
+		c = add_rule(c, &rules[i]);
+		if (other_rule(&rules[i], &other))
+			c = add_rule(c, &other);
 	}
 	*c++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	prog.len = (unsigned short)(c - code);
