@@ -150,6 +150,9 @@ install_filter(void)
 		LET(SYS_exit_group),
 		LET(SYS_rt_sigreturn),
 		LET(SYS_clock_gettime),
+#ifdef SYS_clock_gettime64
+		LET(SYS_clock_gettime64),
+#endif
 		/* memory of libc's own */
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3),
 		ARG(4),

@@ -437,7 +437,7 @@ send_fds(
 		c->cmsg_len = CMSG_LEN(n * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	}
-	return sendmsg(sock, &msg, flags);
+	return syscall(SYS_sendmsg, sock, &msg, flags);
 }
 
 void
