@@ -482,17 +482,15 @@ add_rule(struct sock_filter *c, const struct rule *rule)
 		*c++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    (uint32_t)(offsetof(struct seccomp_data, args) +
 			       8 * (size_t)rule->arg +
-			       4 * (__BYTE_ORDER__ ==
-				       __ORDER_BIG_ENDIAN__)));
+			       4 * (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)));
 		*c++ = (struct sock_filter)BPF_STMT(
 		    BPF_ALU | BPF_AND | BPF_K, rule->mask);
 		*c++ = (struct sock_filter)BPF_JUMP(
 		    BPF_JMP | BPF_JEQ | BPF_K, rule->value, 0, 1);
 	}
 	*c++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
-	    rule->errnum == KILLS
-		? SECCOMP_RET_KILL
-		: SECCOMP_RET_ERRNO | (uint32_t)rule->errnum);
+	    rule->errnum == KILLS ? SECCOMP_RET_KILL
+				  : SECCOMP_RET_ERRNO | (uint32_t)rule->errnum);
 	return c;
 }
 
