@@ -134,6 +134,9 @@ install_filter(void)
 #ifdef SYS_arch_prctl
 		LET(SYS_arch_prctl),
 #endif
+#ifdef SYS_set_thread_area
+		LET(SYS_set_thread_area),
+#endif
 		LET(SYS_brk),
 		LET(SYS_mprotect),
 		LET(SYS_munmap),
