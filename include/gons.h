@@ -378,7 +378,10 @@ int gons_reexec_wait(struct gons_reexec *req) GONS_NONNULL(1);
  * runs; ECHILD: it is the parent's; ETIMEDOUT: it could not be killed.
  */
 int gons_reexec_end(struct gons_reexec *req) GONS_NONNULL(1);
-/* Ends the child now; gons_reexec_wait() then fails with ECANCELED. */
+/*
+ * Ends the child now; gons_reexec_wait() then fails with ECANCELED.  One that
+ * waits in a gons_multi is done, and never starts.  ESRCH: neither.
+ */
 int gons_reexec_kill(struct gons_reexec *req) GONS_NONNULL(1);
 
 /*

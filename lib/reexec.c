@@ -191,22 +191,25 @@ gons_reexec_step(struct gons_reexec *req)
 int
 gons_reexec_kill(struct gons_reexec *req)
 {
-	int state;
+	int errnum = 0, state;
 
-	if (!req->run.running) {
-		errno = ESRCH;
-		return -1;
-	}
 	if (gons__is_foreign(req)) {
 		errno = ECHILD;
 		return -1;
 	}
 	state = gons__enter();
-	gons__run_stop(&req->set, &req->run, BY_KILL);
-	if (req->link.of != NULL)
-		gons__multi_touch(req);
+	if (!req->run.running) {
+		errnum = gons__multi_cancel(req);
+	} else {
+		gons__run_stop(&req->set, &req->run, BY_KILL);
+		if (req->link.of != NULL)
+			gons__multi_touch(req);
+	}
 	gons__leave(state);
-	return 0;
+	if (errnum == 0)
+		return 0;
+	errno = errnum;
+	return -1;
 }
 
 int

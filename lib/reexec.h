@@ -577,6 +577,8 @@ GONS_INTERNAL int gons__output_drain(
 /* reexec_run.c again */
 GONS_INTERNAL void gons__run_stop(
     const struct settings *, struct run *, enum cause);
+/* It was killed before it began. */
+GONS_INTERNAL void gons__run_cancel(struct run *);
 /* The next run, or the end: frees what the last one left. */
 GONS_INTERNAL void gons__run_clear(struct run *);
 /* Ends the child that stays: 0, ECHILD, or ETIMEDOUT. */
@@ -702,6 +704,8 @@ GONS_INTERNAL int gons__may_start(const struct settings *, struct outcome *);
 /* watch: its descriptors wake the caller; NULL: the thread waits itself. */
 GONS_INTERNAL int gons__request_start(
     struct gons_reexec *, struct watch *, uint64_t tag);
+/* Instead: killed while it waited. */
+GONS_INTERNAL void gons__request_cancel(struct gons_reexec *);
 /* 1: done, 0: not yet, -1: failed. */
 GONS_INTERNAL int gons__request_work(struct gons_reexec *, unsigned ready);
 /* The same without any work: judges a run that is over. */
@@ -712,6 +716,8 @@ GONS_INTERNAL void gons__request_forget(struct gons_reexec *);
 /*
  * reexec_multi.c: many requests.
  */
+/* One that waits will not start: 0, ESRCH (it is not such a one), or ECHILD. */
+GONS_INTERNAL int gons__multi_cancel(struct gons_reexec *);
 /* One that is freed leaves the others. */
 GONS_INTERNAL void gons__multi_remove(struct gons_reexec *);
 /* Its deadlines have changed. */

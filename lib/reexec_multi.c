@@ -479,6 +479,22 @@ gons__multi_touch(struct gons_reexec *req)
 	set_timer(req->link.of, 0);
 }
 
+int
+gons__multi_cancel(struct gons_reexec *req)
+{
+	struct gons_multi *multi = req->link.of;
+
+	if (multi == NULL || req->link.where != LINK_QUEUED)
+		return ESRCH;
+	if (multi->era != gons__era())
+		return ECHILD;
+	list_remove(&multi->queued, req);
+	gons__request_cancel(req);
+	is_done(multi, req);
+	set_timer(multi, 0);
+	return 0;
+}
+
 void
 gons__multi_remove(struct gons_reexec *req)
 {

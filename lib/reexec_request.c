@@ -155,6 +155,14 @@ gons__may_start(const struct settings *set, struct outcome *outcome)
 	return is_allowed(set, outcome) == -1 ? -1 : may_execute(set, outcome);
 }
 
+void
+gons__request_cancel(struct gons_reexec *req)
+{
+	gons__request_forget(req);
+	gons__run_cancel(&req->run);
+	(void)gons__request_settle(req);
+}
+
 int
 gons__request_start(struct gons_reexec *req, struct watch *watch, uint64_t tag)
 {

@@ -737,6 +737,15 @@ gons__run_end(const struct settings *set, struct idle *idle)
 }
 
 void
+gons__run_cancel(struct run *run)
+{
+	gons__run_clear(run);
+	forget_facts(run);
+	run->facts.cause = BY_KILL;
+	run->done = 1;
+}
+
+void
 gons__run_clear(struct run *run)
 {
 	struct idle *idle = run->idle;

@@ -378,7 +378,6 @@ killed(void)
 	ATF_REQUIRE_EQ(0, gons_multi_add(multi, held.req));
 	ATF_REQUIRE_EQ(0, gons_multi_add(multi, queued.req));
 	held_runs(multi, &held);
-	ATF_CHECK_ERRNO(ESRCH, gons_reexec_kill(queued.req) == -1);
 	ATF_REQUIRE_EQ(0, gons_reexec_kill(held.req));
 	ATF_CHECK_EQ(held.req, next(multi));
 	rx_wait_fails(held.req, GONS_FAIL_KILLED, ECANCELED, "hold");
@@ -388,6 +387,54 @@ killed(void)
 	ATF_CHECK_EQ(queued.req, next(multi));
 	held_free(&held);
 	held_free(&queued);
+	gons_multi_free(multi);
+}
+
+static void
+kill_in_copy(void *req)
+{
+	errno = 0;
+	CHILD(gons_reexec_kill(req) == -1 && errno == ECHILD);
+}
+
+/* One that waits is done at once, and never starts. */
+static void
+killed_waiting(void)
+{
+	struct gons_multi *multi = new_multi(1);
+	struct held held[3];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		held_init(&held[i]);
+		ATF_REQUIRE_EQ(0, gons_multi_add(multi, held[i].req));
+	}
+	held_runs(multi, &held[0]);
+	in_child(kill_in_copy, held[1].req);
+	ATF_CHECK_EQ(0, is_readable(gons_multi_fd(multi), 0));
+	ATF_REQUIRE_EQ(0, gons_reexec_kill(held[1].req));
+	ATF_CHECK_ERRNO(ESRCH, gons_reexec_kill(held[1].req) == -1);
+	ATF_CHECK_EQ(1, is_readable(gons_multi_fd(multi), 0));
+	ATF_CHECK_EQ(3, gons_multi_pending(multi));
+	ATF_CHECK_EQ(held[1].req, gons_multi_next(multi, 0));
+	rx_wait_fails(held[1].req, GONS_FAIL_KILLED, ECANCELED,
+	    "hold|killed by gons_reexec_kill()");
+	ATF_CHECK_EQ(-1, gons_reexec_status(held[1].req));
+	ATF_CHECK_EQ(0, is_readable(held[1].tell[0], 0));
+
+	held_go(&held[0]);
+	ATF_CHECK_EQ(held[0].req, next(multi));
+	held_runs(multi, &held[2]);
+	ATF_REQUIRE_EQ(0, gons_multi_add(multi, held[1].req));
+	held_go(&held[2]);
+	ATF_CHECK_EQ(held[2].req, next(multi));
+	ATF_CHECK_EQ(0, gons_reexec_failure(held[2].req));
+	held_runs(multi, &held[1]);
+	held_go(&held[1]);
+	ATF_CHECK_EQ(held[1].req, next(multi));
+	ATF_CHECK_EQ(0, gons_reexec_failure(held[1].req));
+	for (i = 0; i < 3; i++)
+		held_free(&held[i]);
 	gons_multi_free(multi);
 }
 
@@ -560,6 +607,8 @@ static const struct rx_case cases[] = {
 	{ "answers_wait", answers_wait, 0,
 	    "Failures to start are answers, and each is told of" },
 	{ "killed", killed, 0, "gons_reexec_kill makes room for another" },
+	{ "killed_waiting", killed_waiting, 0,
+	    "gons_reexec_kill ends a request that waits" },
 	{ "time_limit", time_limit, 0, "Time limits count from the start" },
 	{ "freed", freed, RX_ONCE,
 	    "gons_multi_free kills and frees no request" },
