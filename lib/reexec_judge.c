@@ -234,8 +234,14 @@ judge_start(
 			: "");
 		break;
 	default:
-		say(v, GONS_FAIL_START, EPROTO,
-		    "the child ended before gons_reexec_check()");
+		if (facts->cause == BY_SIZE)
+			say(v, GONS_FAIL_START, EPROTO,
+			    "the child wrote more than %zu bytes before "
+			    "gons_reexec_check()",
+			    set->maxresult);
+		else
+			say(v, GONS_FAIL_START, EPROTO,
+			    "the child ended before gons_reexec_check()");
 		break;
 	}
 }

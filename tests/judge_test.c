@@ -46,6 +46,9 @@ static const struct row rows[] = {
 	/* start */
 	{ "not reached", 0, { .status = EXIT(3) }, RESULT_COMPLETE, 0, "", NULL,
 	    FAILS(START, EPROTO), "ended before gons_reexec_check()" },
+	{ "not reached, size", 0, { .cause = BY_SIZE, .status = 9 },
+	    RESULT_TOO_BIG, 0, "", NULL, FAILS(START, EPROTO),
+	    "wrote more than 1000 bytes before gons_reexec_check()" },
 	{ "unknown", 0, START(MSG_UNKNOWN, 0), RESULT_COMPLETE, 0, "", NULL,
 	    FAILS(START, ENOENT), "not registered" },
 	{ "cannot start", 0, START(START_FAILED, ENOEXEC), RESULT_OPEN, 0, "",

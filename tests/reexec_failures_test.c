@@ -289,7 +289,9 @@ never_checks(void)
 		{ "words", "answer|before gons_reexec_check()|no licence", 0 },
 		{ "raise", "answer|before gons_reexec_check()", SIGSEGV },
 		{ "close", "answer|gons_reexec_check()", SIGKILL },
-		{ "write", "answer|gons_reexec_check()", SIGKILL },
+		{ "write",
+		    "answer|more than 1000 bytes before gons_reexec_check()",
+		    SIGKILL },
 	};
 	struct gons_reexec *req = rx_new("answer");
 	size_t i;
