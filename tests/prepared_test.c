@@ -519,20 +519,21 @@ CASE(descriptors,
 	limited(RLIMIT_NOFILE, 4, EMFILE);
 }
 
+/* What other tests of this user have on their way is as limited. */
+#define HIGH_FD 500
+#define BELOW (HIGH_FD - 100)
+
 CASE(refused, "a request that a spare child refuses fails with its reason")
 {
-	struct rlimit limit = { 64, 64 };
+	struct rlimit limit = { BELOW, BELOW };
 	struct gons_reexec *req;
 	int failures = 0, fd, i;
 
 	req = request("parent", 0);
-	CHILD((fd = fcntl(STDIN_FILENO, F_DUPFD, 500)) != -1);
+	CHILD((fd = fcntl(STDIN_FILENO, F_DUPFD, HIGH_FD)) != -1);
 	CHILD(gons_reexec_keepfd(req, fd) == 0);
 	CHILD(prlimit(prepared_pid(), RLIMIT_NOFILE, &limit, NULL) == 0);
-	/*
-	 * Those that were forked before have the limit of that time.  What
-	 * other tests of this user have on their way counts, too.
-	 */
+	/* Those that were forked before have the limit of that time. */
 	for (i = 0; i < 8; i++)
 		if (gons_reexec_run(req) == -1 && errno != ETOOMANYREFS) {
 			failures++;
@@ -551,10 +552,10 @@ CASE(soft_limit, "a spare child raises its own limit for the host's numbers")
 	pid_t pid = prepared_pid();
 	int fd, i;
 
-	CHILD((fd = fcntl(STDIN_FILENO, F_DUPFD, 500)) != -1);
+	CHILD((fd = fcntl(STDIN_FILENO, F_DUPFD, HIGH_FD)) != -1);
 	CHILD(gons_reexec_keepfd(req, fd) == 0);
 	CHILD(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-	limit.rlim_cur = 64;
+	limit.rlim_cur = BELOW;
 	CHILD(prlimit(pid, RLIMIT_NOFILE, &limit, NULL) == 0);
 	/* The last have been forked after that. */
 	for (i = 0; i < 8; i++) {
