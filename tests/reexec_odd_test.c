@@ -238,6 +238,7 @@ other_user_body(void *unused)
 static void
 other_user(void)
 {
+	need_nobody();
 	in_child(other_user_body, NULL);
 }
 

@@ -434,8 +434,10 @@ input_is_empty(void)
 static void
 ids_are_set(void)
 {
-	struct gons_reexec *req = rx_new("ids");
+	struct gons_reexec *req;
 
+	need_nobody();
+	req = rx_new("ids");
 	ATF_REQUIRE_EQ(0, gons_reexec_setids(req, 12, 34));
 	ATF_CHECK_STREQ("12 34", rx_ok(req));
 	ATF_CHECK_ERRNO(EINVAL, gons_reexec_setids(req, (uid_t)-1, 0) == -1);

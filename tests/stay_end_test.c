@@ -141,6 +141,7 @@ drop_privilege(void *unused)
 static void
 privileges(void)
 {
+	need_nobody();
 	in_child(drop_privilege, NULL);
 }
 
