@@ -247,7 +247,7 @@ children_reaped(void)
 	ATF_REQUIRE_EQ(0, pthread_create(&thread, NULL, reaper, &pid));
 	/* it may come before or after us */
 	if (RX_PREPARED)
-		not_ours(1);
+		not_ours(0);
 	else {
 		const char *script =
 		    EXIT_IS_KNOWN ? "out x\nexit 3" : "out x\nreturn 3";
