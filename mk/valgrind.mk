@@ -46,3 +46,5 @@ VALGRIND_NOT+=	large_results text_hostile cover_refused many_threads_ask \
 		concurrent_libgcov glue_.* gcov_tool gcc_.* clang_runtime pgo
 # It takes memory for lost that a forked child of the test does not look at.
 VALGRIND_NOT+=	tree_together
+# It ends the process when it gets no memory itself.
+VALGRIND_NOT+=	no_memory
