@@ -375,6 +375,22 @@ pool_failed(struct pool *pool, struct child *child)
 	return EPROTO;
 }
 
+/* Why it makes no child; not one of the values that mean something here. */
+static int
+told_reason(const struct message *message)
+{
+	switch (message->value) {
+	case EINPROGRESS:
+	case EPIPE:
+	case ESTALE:
+	case EXDEV:
+	case EOWNERDEAD:
+		return EPROTO;
+	default:
+		return message->value > 0 ? message->value : EPROTO;
+	}
+}
+
 /*
  * The prepared process sends its pidfd when the process that was executed has
  * ended.
@@ -401,7 +417,7 @@ pool_advance(struct pool *pool, struct child *child)
 	if (n > 0 && message.kind == MSG_NONE) {
 		gons__keep_pidfd(&pool->pidfd, fd_high(pidfd));
 		pool_end(pool);
-		return message.value > 0 ? message.value : EPROTO;
+		return told_reason(&message);
 	}
 	if (n == -1 || message.kind != MSG_PREPARED || pidfd == -1) {
 		fd_close(&pidfd);
@@ -501,7 +517,8 @@ pool_spare(struct pool *pool, struct child *child, int fds[NSPARE])
 		for (i = 0; i < NSPARE; i++) /* that nobody asked for */
 			fd_close(&fds[i]);
 		if (message.kind == MSG_NONE && message.value > 0)
-			return message.value == ESRCH ? EPIPE : message.value;
+			return message.value == ESRCH ? EPIPE
+						      : told_reason(&message);
 	}
 	/* A server is not replaced: it gets the time that the run has. */
 	if (n == -1 || (pool->asked != -1 && !pool->serves &&
