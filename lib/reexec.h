@@ -577,7 +577,7 @@ GONS_INTERNAL int gons__output_drain(
 /* reexec_run.c again */
 GONS_INTERNAL void gons__run_stop(
     const struct settings *, struct run *, enum cause);
-/* It was killed before it began. */
+/* One that is clear was killed before it began. */
 GONS_INTERNAL void gons__run_cancel(struct run *);
 /* The next run, or the end: frees what the last one left. */
 GONS_INTERNAL void gons__run_clear(struct run *);

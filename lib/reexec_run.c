@@ -739,8 +739,6 @@ gons__run_end(const struct settings *set, struct idle *idle)
 void
 gons__run_cancel(struct run *run)
 {
-	gons__run_clear(run);
-	forget_facts(run);
 	run->facts.cause = BY_KILL;
 	run->done = 1;
 }

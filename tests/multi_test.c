@@ -106,6 +106,13 @@ held_init(struct held *held)
 }
 
 static void
+held_add(struct gons_multi *multi, struct held *held)
+{
+	held_init(held);
+	ATF_REQUIRE_EQ(0, gons_multi_add(multi, held->req));
+}
+
+static void
 held_free(struct held *held)
 {
 	int i;
@@ -323,8 +330,7 @@ descriptor(void)
 	ATF_CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	ATF_REQUIRE_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
 	ATF_CHECK_EQ(0, is_readable(fd, 0));
-	held_init(&held);
-	ATF_REQUIRE_EQ(0, gons_multi_add(multi, held.req));
+	held_add(multi, &held);
 	for (i = 0; i < 2; i++) { /* level-triggered */
 		ATF_CHECK_EQ(1, is_readable(fd, 0));
 		ATF_CHECK_EQ(1, epoll_wait(epoll, &event, 1, 0));
@@ -373,10 +379,8 @@ killed(void)
 	struct gons_multi *multi = new_multi(1);
 	struct held held, queued;
 
-	held_init(&held);
-	held_init(&queued);
-	ATF_REQUIRE_EQ(0, gons_multi_add(multi, held.req));
-	ATF_REQUIRE_EQ(0, gons_multi_add(multi, queued.req));
+	held_add(multi, &held);
+	held_add(multi, &queued);
 	held_runs(multi, &held);
 	ATF_REQUIRE_EQ(0, gons_reexec_kill(held.req));
 	ATF_CHECK_EQ(held.req, next(multi));
@@ -405,10 +409,8 @@ killed_waiting(void)
 	struct held held[3];
 	int i;
 
-	for (i = 0; i < 3; i++) {
-		held_init(&held[i]);
-		ATF_REQUIRE_EQ(0, gons_multi_add(multi, held[i].req));
-	}
+	for (i = 0; i < 3; i++)
+		held_add(multi, &held[i]);
 	held_runs(multi, &held[0]);
 	in_child(kill_in_copy, held[1].req);
 	ATF_CHECK_EQ(0, is_readable(gons_multi_fd(multi), 0));
@@ -475,10 +477,8 @@ freed(void)
 	struct gons_multi *multi = new_multi(1);
 	struct held running, queued;
 
-	held_init(&running);
-	held_init(&queued);
-	ATF_REQUIRE_EQ(0, gons_multi_add(multi, running.req));
-	ATF_REQUIRE_EQ(0, gons_multi_add(multi, queued.req));
+	held_add(multi, &running);
+	held_add(multi, &queued);
 	held_runs(multi, &running);
 	errno = ERANGE;
 	gons_multi_free(multi);
@@ -500,10 +500,8 @@ taken_out(void)
 	struct held held[4];
 	int i;
 
-	for (i = 0; i < 4; i++) {
-		held_init(&held[i]);
-		ATF_REQUIRE_EQ(0, gons_multi_add(multi, held[i].req));
-	}
+	for (i = 0; i < 4; i++)
+		held_add(multi, &held[i]);
 	held_runs(multi, &held[0]);
 	held_free(&held[3]); /* the last in the queue */
 	ATF_CHECK_EQ(3, gons_multi_pending(multi));
@@ -512,8 +510,7 @@ taken_out(void)
 	ATF_CHECK_EQ(1, is_readable(gons_multi_fd(multi), 0));
 	held_runs(multi, &held[1]);
 	held_free(&held[2]);
-	held_init(&held[3]);
-	ATF_REQUIRE_EQ(0, gons_multi_add(multi, held[3].req));
+	held_add(multi, &held[3]);
 	held_go(&held[1]);
 	ATF_CHECK_EQ(held[1].req, next(multi));
 	held_runs(multi, &held[3]);
@@ -549,8 +546,7 @@ forked_copy(void)
 	pid_t pid;
 
 	for (i = 0; i < 2; i++) {
-		held_init(&held[i]);
-		ATF_REQUIRE_EQ(0, gons_multi_add(multi, held[i].req));
+		held_add(multi, &held[i]);
 		held_runs(multi, &held[i]);
 	}
 	ATF_REQUIRE((pid = fork()) != -1);

@@ -157,15 +157,15 @@ static void
 judge(const struct sort *sort, struct gons_reexec *req, int errnum)
 {
 	int failure = gons_reexec_failure(req), fd;
+	int differs = failure != sort->failure || errnum != sort->errnum;
 	size_t len;
 	const void *result = gons_reexec_result(req, &len);
 
-	if ((failure != sort->failure || errnum != sort->errnum) &&
-	    is_excused(failure)) {
+	if (differs && is_excused(failure)) {
 		count(&disturbed);
 		return;
 	}
-	if (failure != sort->failure || errnum != sort->errnum ||
+	if (differs ||
 	    (failure == 0 && (len != sizeof(PARAM) ||
 				 memcmp(result, PARAM, sizeof(PARAM)) != 0))) {
 		count(&wrong);
