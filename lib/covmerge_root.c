@@ -15,7 +15,7 @@
 #include <errno.h>
 
 #ifndef SYS_openat2
-#define SYS_openat2 437 /* of Linux 5.6 */
+#define SYS_openat2 NEWER(437) /* of Linux 5.6 */
 #endif
 #define IN_ROOT 0x10 /* RESOLVE_IN_ROOT */
 

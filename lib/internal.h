@@ -19,10 +19,25 @@
 #define GONS_INTERNAL_H
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <stddef.h>
 
 #include <gons.h>
+
+/*
+ * Newer calls have the same number everywhere, but for a base; headers
+ * may be older than the kernel.
+ */
+#if defined(__NR_Linux) /* MIPS */
+#define NEWER(nr) (__NR_Linux + (nr))
+#elif defined(__alpha__)
+#define NEWER(nr) (110 + (nr))
+#elif defined(__x86_64__) && defined(__ILP32__)
+#define NEWER(nr) (__X32_SYSCALL_BIT + (nr))
+#else
+#define NEWER(nr) (nr)
+#endif
 
 #ifndef STATX_TYPE /* musl before 1.2.4 leaves it to its users */
 #define STATX_TYPE 0x1

@@ -13,23 +13,8 @@
 #ifndef GONS_SWITCH_H
 #define GONS_SWITCH_H
 
-#include <sys/syscall.h>
-
 #include "internal.h"
 
-/*
- * Newer calls have the same number everywhere, but for a base; headers
- * may be older than the kernel.
- */
-#if defined(__NR_Linux) /* MIPS */
-#define NEWER(nr) (__NR_Linux + (nr))
-#elif defined(__alpha__)
-#define NEWER(nr) (110 + (nr))
-#elif defined(__x86_64__) && defined(__ILP32__)
-#define NEWER(nr) (__X32_SYSCALL_BIT + (nr))
-#else
-#define NEWER(nr) (nr)
-#endif
 #define NR_pidfd_open NEWER(434)
 #define NR_openat2 NEWER(437)
 #define OF_THREAD O_EXCL /* PIDFD_THREAD, Linux 6.9 */
