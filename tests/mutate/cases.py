@@ -48,7 +48,9 @@ class Case:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             path = os.path.join(plan["programs"], self.program)
-            os.execve(path, [path, "-s", plan["programs"], "-r", "../result",
+            # A case may be in another directory at its end.
+            os.execve(path, [path, "-s", plan["programs"], "-r",
+                             os.path.join(self.where, "result"),
                              self.name], plan["environment"])
         finally:
             os._exit(127)
