@@ -10,6 +10,7 @@
 
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -83,6 +84,21 @@ kill_supervisor(void)
 	return 0;
 }
 
+/* Outlives it, too, and tells which it is. */
+static int
+outlive_supervisor(void)
+{
+	int life = rx_kept("LIFE");
+	pid_t supervisor = getppid();
+
+	(void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	if (write(life, &supervisor, sizeof(supervisor)) != sizeof(supervisor))
+		return 1;
+	while (pause() == -1)
+		continue;
+	return 0;
+}
+
 /*
  * A host that was executed in a mount namespace of its own.  What is mounted on
  * its /proc later answers nothing; FUSE_HOST has the request's flags.
@@ -125,6 +141,7 @@ static const struct rx_action actions[] = {
 	{ "has_fd", has_fd },
 	{ "sleeper", sleeper },
 	{ "kill_supervisor", kill_supervisor },
+	{ "outlive_supervisor", outlive_supervisor },
 };
 
 __attribute__((constructor)) static void
@@ -255,27 +272,51 @@ serve_unclosable(const struct target *t, const char *path, int *life)
 	return pid;
 }
 
+/* Such a file, open in this process. */
+struct unclosable {
+	struct target target;
+	pid_t server;
+	int life, fd;
+};
+
+static void
+unclosable_open(struct unclosable *u)
+{
+	char file[256], path[320];
+
+	need_fuse();
+	ATF_REQUIRE((u->fd = open("file", O_CREAT | O_WRONLY, 0600)) != -1);
+	close(u->fd);
+	ATF_REQUIRE(realpath("file", path) != NULL && strlen(path) < 256);
+	(void)snprintf(file, sizeof(file), "%s", path);
+	target_start(&u->target, CLONE_NEWNS, 0);
+	u->server = serve_unclosable(&u->target, file, &u->life);
+	(void)snprintf(
+	    path, sizeof(path), "/proc/%d/root%s", (int)u->target.pid, file);
+	u->fd = open(path, O_RDONLY | O_CLOEXEC);
+	ATF_REQUIRE_MSG(u->fd != -1, "%s: %s", path, strerror(errno));
+}
+
+/* Whoever waits for the server goes on, this process as well. */
+static void
+unclosable_end(struct unclosable *u)
+{
+	/* not its end: those who wait have a copy of this descriptor */
+	ATF_REQUIRE_EQ(1, write(u->life, "x", 1));
+	ATF_REQUIRE_EQ(u->server, waitpid(u->server, NULL, 0));
+	close(u->life);
+	close(u->fd);
+}
+
 /* No child closes what the host has open: that could wait for ever. */
 static void
 unclosable(void)
 {
 	struct gons_reexec *req = rx_new("whoami_less");
-	char file[256], path[320];
-	struct target t;
+	struct unclosable u;
 	long long begun;
-	pid_t server;
-	int fd, life;
 
-	need_fuse();
-	ATF_REQUIRE((fd = open("file", O_CREAT | O_WRONLY, 0600)) != -1);
-	close(fd);
-	ATF_REQUIRE(realpath("file", path) != NULL && strlen(path) < 256);
-	(void)snprintf(file, sizeof(file), "%s", path);
-	target_start(&t, CLONE_NEWNS, 0);
-	server = serve_unclosable(&t, file, &life);
-	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)t.pid, file);
-	ATF_REQUIRE_MSG((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1, "%s: %s",
-	    path, strerror(errno));
+	unclosable_open(&u);
 	gons_reexec_unprepare(); /* the next one is made with the file open */
 	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 500));
 	begun = rx_clock();
@@ -283,15 +324,41 @@ unclosable(void)
 	ATF_CHECK_MSG(
 	    rx_clock() - begun < LOST_MS, "after %lld ms", rx_clock() - begun);
 	gons_reexec_unprepare();
-	/* not its end: those who wait have a copy of this descriptor */
-	ATF_REQUIRE_EQ(1, write(life, "x", 1));
-	ATF_REQUIRE_EQ(server, waitpid(server, NULL, 0));
-	close(life);
-	close(fd);
+	unclosable_end(&u);
 	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 20000));
 	(void)rx_ok(req);
 	gons_reexec_free(req);
-	target_stop(&t);
+	target_stop(&u.target);
+	all_end();
+}
+
+/*
+ * A child that is given the file closes it sooner or later, a spare before it
+ * has taken the request.  On a busy machine it takes a while until one is there.
+ */
+static void
+unclosable_kept(void)
+{
+	struct gons_reexec *req = rx_new("whoami_less");
+	struct unclosable u;
+	int fd, lost = 0, ms;
+
+	unclosable_open(&u);
+	/* No small number: a spare gets it at another, and closes that. */
+	ATF_REQUIRE((fd = fcntl(u.fd, F_DUPFD_CLOEXEC, 100)) != -1);
+	rx_keep(req, "FILE", fd);
+	for (ms = 200; ms < 5000 && !lost; ms *= 4) {
+		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, ms));
+		rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "whoami_less");
+		lost = strstr(gons_reexec_error(req),
+			   "it could not be killed in time") != NULL;
+	}
+	ATF_CHECK_MSG(lost, "%s", gons_reexec_error(req));
+	gons_reexec_free(req);
+	gons_reexec_unprepare();
+	unclosable_end(&u);
+	close(fd);
+	target_stop(&u.target);
 	all_end();
 }
 
@@ -413,6 +480,37 @@ supervisor_killed(void)
 	gons_reexec_free(req);
 }
 
+/*
+ * It has been told to kill the action, and is killed by somebody else before it
+ * has heard that.
+ */
+static void
+supervisor_killed_asked(void)
+{
+	struct gons_reexec *req = rx_new("outlive_supervisor");
+	int fd[2], status;
+	pid_t pid;
+
+	rx_pipe(fd);
+	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	rx_keep(req, "LIFE", fd[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	close(fd[1]);
+	ATF_REQUIRE_EQ((ssize_t)sizeof(pid), read(fd[0], &pid, sizeof(pid)));
+	/* Unlike SIGSTOP, this outlasts the library's SIGCONT. */
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) == -1)
+		atf_tc_skip("ptrace(2): %s", strerror(errno));
+	ATF_REQUIRE_EQ(0, ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, __WALL));
+	ATF_REQUIRE(WIFSTOPPED(status));
+	ATF_REQUIRE_EQ(0, gons_reexec_kill(req));
+	ATF_REQUIRE_EQ(0, kill(pid, SIGKILL));
+	rx_wait_fails(req, GONS_FAIL_KILLED, ECANCELED, "gons_reexec_kill");
+	ATF_CHECK_MSG(rx_gone(fd[0], 5000), "the action is still there");
+	close(fd[0]);
+	gons_reexec_free(req);
+}
+
 static void
 no_waitid_body(void *errnum)
 {
@@ -447,6 +545,8 @@ static const struct rx_case cases[] = {
 	    "a /proc that never answers is not asked" },
 	{ "unclosable", unclosable, RX_ROOT | RX_UNCOUNTED,
 	    "a file that cannot be closed does not hold up a start" },
+	{ "unclosable_kept", unclosable_kept, RX_ROOT | RX_UNCOUNTED | RX_ONCE,
+	    "a time limit holds for a child that cannot close its own" },
 	{ "slow_start", slow_start, 0,
 	    "a time limit counts while a prepared process is made" },
 	{ "no_file_size", no_file_size, 0,
@@ -457,6 +557,9 @@ static const struct rx_case cases[] = {
 	    "a thread that is cancelled leaves nothing" },
 	{ "supervisor_killed", supervisor_killed, 0,
 	    "an action does not outlive its supervisor" },
+	{ "supervisor_killed_asked", supervisor_killed_asked,
+	    RX_EXEC | RX_UNCOUNTED,
+	    "nor if that was killed when it should have killed the action" },
 	{ "no_waitid", no_waitid, 0, "a filter of waitid leaves no zombie" },
 };
 

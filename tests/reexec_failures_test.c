@@ -51,6 +51,8 @@ static const struct rx_action actions[] = {
 static void
 construct(const char *what)
 {
+	int fd;
+
 	if (strcmp(what, "exit") == 0)
 		exit(3);
 	if (strcmp(what, "words") == 0) {
@@ -63,6 +65,11 @@ construct(const char *what)
 	}
 	if (strcmp(what, "raise") == 0)
 		(void)raise(SIGSEGV);
+	if (strcmp(what, "linger") == 0) {
+		fprintf(stderr, "%*s", STDERR_KEPT / 2, "words");
+		for (fd = 3; fd < 64; fd++)
+			(void)close(fd);
+	}
 	if (strcmp(what, "close") == 0)
 		(void)close(STDOUT_FILENO);
 	while (strcmp(what, "write") == 0)
@@ -342,6 +349,34 @@ no_hang_for_ever(void)
 	gons_reexec_unprepare();
 }
 
+/*
+ * It has closed all that it had of the host, and does not end: nobody waits for
+ * what else it may say, and what it has said is not kept for ever.
+ */
+static void
+lingers(void)
+{
+	struct gons_reexec *req = rx_new("answer");
+	size_t used = 0;
+	int i;
+
+	gons_reexec_unprepare();
+	ATF_REQUIRE_EQ(0, setenv("CONSTRUCT", "linger", 1));
+	rx_flags(req, GONS_REEXEC_PREPARED);
+	for (i = 0; i < 3; i++) {
+		ATF_CHECK_ERRNO(EPROTO, gons_reexec_run(req) == -1);
+		ATF_CHECK_EQ(GONS_FAIL_START, gons_reexec_failure(req));
+		if (i == 0)
+			used = memory_used();
+	}
+	ATF_CHECK_MSG(memory_used() < used + STDERR_KEPT / 2,
+	    "%zu, then %zu bytes", used, memory_used());
+	gons_reexec_free(req);
+	ATF_REQUIRE_EQ(0, unsetenv("CONSTRUCT"));
+	gons_reexec_unprepare();
+	all_end();
+}
+
 /* The same words, whichever process it was that ended before. */
 static void
 ends_alike(void)
@@ -396,6 +431,8 @@ static const struct rx_case cases[] = {
 	    "a program that never calls gons_reexec_check() is told" },
 	{ "no_hang_for_ever", no_hang_for_ever, RX_ONCE,
 	    "a prepared process that hangs before it is ready is ended" },
+	{ "lingers", lingers, RX_EXEC | RX_UNCOUNTED,
+	    "a prepared process that hides before it is ready leaves nothing" },
 	{ "ends_alike", ends_alike, 0,
 	    "a program that ends too early fails alike, prepared or not" },
 };

@@ -576,31 +576,45 @@ standard_closed(void)
 		close(saved[fd]);
 }
 
-/* Each failure for want of descriptors leaves as many as there were. */
+/*
+ * Each failure for want of descriptors leaves as many as there were.  With
+ * standard input closed there is one number that no descriptor of a run may
+ * keep.
+ */
 static void
 no_descriptors(void)
 {
+	static const struct {
+		unsigned flags;
+		int closed;
+	} kinds[] = { { 0, 0 }, { GONS_REEXEC_REPLY, 0 },
+		{ GONS_REEXEC_DIE_WITH_PARENT, 0 }, { 0, 1 },
+		{ GONS_REEXEC_REPLY, 1 }, { GONS_REEXEC_DIE_WITH_PARENT, 1 } };
 	struct gons_reexec *req;
-	static const unsigned flags[] = { 0, GONS_REEXEC_REPLY,
-		GONS_REEXEC_DIE_WITH_PARENT };
 	struct rlimit limit, old;
-	int before, failed = 0, most, n, reply;
+	int before, failed = 0, kind, most, n, saved;
 
+	ATF_REQUIRE((saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)) != -1);
 	ATF_REQUIRE_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
 	before = count_fds();
 	/* A run needs 14 at most, whatever numbers are in use. */
 	most = before + 16;
 	limit = old;
-	for (n = 3 * NELEM(flags); n <= most * (int)NELEM(flags);
+	for (n = 3 * NELEM(kinds); n <= most * (int)NELEM(kinds);
 	     n += SANITIZER ? 7 : 1) { /* each takes long with it */
-		limit.rlim_cur = (rlim_t)n / NELEM(flags);
+		kind = n % (int)NELEM(kinds);
+		limit.rlim_cur = (rlim_t)n / NELEM(kinds);
 		ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
-		reply = flags[n % (int)NELEM(flags)] == GONS_REEXEC_REPLY;
-		req = rx_script(reply ? "reply x" : "out x");
-		rx_flags(req, flags[n % (int)NELEM(flags)]);
+		req = rx_script(kinds[kind].flags == GONS_REEXEC_REPLY
+				    ? "reply x\n_exit 0"
+				    : "out x\n_exit 0");
+		rx_flags(req, kinds[kind].flags);
 		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 60000));
+		if (kinds[kind].closed)
+			close(STDIN_FILENO);
 		if (gons_reexec_run(req) == 0) {
 			ATF_CHECK_STREQ("x", rx_result(req));
+			ATF_CHECK_EQ(0, gons_reexec_status(req));
 		} else {
 			failed = (int)limit.rlim_cur;
 			ATF_CHECK_EQ_MSG(GONS_FAIL_START,
@@ -613,10 +627,12 @@ no_descriptors(void)
 			rx_text(req, "\"script\"");
 		}
 		gons_reexec_free(req);
+		ATF_REQUIRE_EQ(STDIN_FILENO, dup2(saved, STDIN_FILENO));
 		ATF_REQUIRE_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
 		ATF_REQUIRE_EQ_MSG(before, count_fds(), "limit %d: descriptors",
 		    (int)limit.rlim_cur);
 	}
+	close(saved);
 	ATF_CHECK_MSG(failed > 0 && failed < most,
 	    "the last failure was with the limit %d", failed);
 	req = rx_script("out x");

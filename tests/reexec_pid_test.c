@@ -9,6 +9,7 @@
  */
 
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <atf-c.h>
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <gons.h>
@@ -102,11 +104,36 @@ await_signal(void)
 	return 0;
 }
 
+/*
+ * Sends its supervisor two signals, of which the second is handled later since
+ * its number is higher, and says which of them come back.
+ */
+static int
+signal_supervisor(void)
+{
+	const struct timespec patience = { 20, 0 };
+	sigset_t set, pending;
+	int signo;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGWINCH);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	if (kill(getppid(), SIGCHLD) == -1 || kill(getppid(), SIGWINCH) == -1)
+		return 1;
+	(void)sigdelset(&set, SIGCHLD);
+	signo = sigtimedwait(&set, NULL, &patience);
+	(void)sigpending(&pending);
+	printf("%d %d", signo == SIGWINCH, sigismember(&pending, SIGCHLD));
+	return 0;
+}
+
 static const struct rx_action actions[] = {
 	{ "print_pid", print_pid },
 	{ "change_ids", change_ids },
 	{ "stay", stay },
 	{ "await_signal", await_signal },
+	{ "signal_supervisor", signal_supervisor },
 };
 
 __attribute__((constructor)) static void
@@ -325,6 +352,36 @@ pid_without_init(void)
 	gons_reexec_free(req);
 }
 
+static void
+pid_no_process_body(void *arg)
+{
+	static const struct rule rules[] = {
+		{ SYS_clone, 0, CLONE_VM, 0, EAGAIN },
+#ifdef SYS_fork
+		{ SYS_fork, -1, 0, 0, EAGAIN },
+#endif
+	};
+	struct gons_reexec *req = in_pid("print_pid", arg);
+
+	forbid(rules, NELEM(rules));
+	CHILD(gons_reexec_run(req) == -1 && errno == EAGAIN);
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
+	CHILD(strstr(gons_reexec_error(req), "no process can be made") != NULL);
+	gons_reexec_free(req);
+}
+
+/* Where no process can be made, the container may well be there. */
+static void
+pid_no_process(void)
+{
+	struct target t;
+
+	need_filters();
+	target_start(&t, CLONE_NEWPID, 0);
+	in_child(pid_no_process_body, &t);
+	target_stop(&t);
+}
+
 /* What somebody does to the one in between: another child is in the way. */
 static void
 pid_signals(void)
@@ -499,6 +556,20 @@ die_with_parent_ends(void)
 		    (enum ending)how);
 }
 
+/*
+ * SIGCHLD tells it to look after its action, and is not passed on; it may come
+ * from anybody.
+ */
+static void
+supervisor_signalled(void)
+{
+	struct gons_reexec *req = rx_new("signal_supervisor");
+
+	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	ATF_CHECK_STREQ("1 0", rx_ok(req));
+	gons_reexec_free(req);
+}
+
 struct leaving {
 	struct gons_reexec *req;
 	int to;
@@ -586,6 +657,8 @@ static const struct rx_case cases[] = {
 	    "the time limit ends an action of another user" },
 	{ "pid_without_init", pid_without_init, RX_SANDBOX,
 	    "a pid namespace whose init has ended is explained" },
+	{ "pid_no_process", pid_no_process, RX_SANDBOX | RX_EXEC,
+	    "no process for the action is no end of the container" },
 	{ "pid_signals", pid_signals, RX_SANDBOX | RX_EXEC,
 	    "signals to the supervisor reach the action" },
 	{ "pid_host_ends", pid_host_ends, RX_SANDBOX | RX_EXEC,
@@ -598,6 +671,8 @@ static const struct rx_case cases[] = {
 	    "the child ends with the host, whatever its user ID" },
 	{ "die_with_parent_ends", die_with_parent_ends, 0,
 	    "the child ends if the host has ended before" },
+	{ "supervisor_signalled", supervisor_signalled, 0,
+	    "a supervisor passes signals on, except SIGCHLD" },
 };
 
 ATF_TP_ADD_TCS(tp)

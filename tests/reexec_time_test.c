@@ -38,8 +38,25 @@ deaf(void)
 		(void)pause();
 }
 
+/* What it leaves behind writes when somebody has collected its status. */
+static int
+write_late(void)
+{
+	pid_t pid = getpid();
+
+	if (write(STDOUT_FILENO, "early ", 6) != 6)
+		return 1;
+	if (fork() != 0)
+		return 0;
+	while (kill(pid, 0) == 0)
+		(void)usleep(1000);
+	(void)usleep(100000);
+	_exit(write(STDOUT_FILENO, "late", 4) != 4);
+}
+
 static const struct rx_action actions[] = {
 	{ "deaf", deaf },
+	{ "write_late", write_late },
 };
 
 __attribute__((constructor)) static void
@@ -183,6 +200,43 @@ grandchild(void)
 	}
 }
 
+/* What it writes within the grace period is a part of the result. */
+static void
+grandchild_writes(void)
+{
+	struct gons_reexec *req = rx_new("write_late");
+
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 90000));
+	ATF_CHECK_STREQ("early late", rx_ok(req));
+	gons_reexec_free(req);
+}
+
+/* Who ends the run does not wait for it. */
+static void
+grandchild_killed(void)
+{
+	struct gons_reexec *req = rx_script("fork 12\nout x\npause");
+	long long before;
+	int fd[2];
+	size_t len;
+
+	rx_pipe(fd);
+	rx_keep(req, "LIFE", fd[0]);
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 40000));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	do {
+		ATF_REQUIRE_EQ(0, gons_reexec_step(req));
+		(void)gons_reexec_result(req, &len);
+	} while (len == 0);
+	before = rx_clock();
+	ATF_REQUIRE_EQ(0, gons_reexec_kill(req));
+	rx_wait_fails(req, GONS_FAIL_KILLED, ECANCELED, "gons_reexec_kill");
+	ATF_CHECK(rx_clock() - before < 20000);
+	gons_reexec_free(req);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 /* As a daemon's starter leaves it: gone at once, when nobody has its pipes. */
 static void
 daemon_left(void)
@@ -211,6 +265,10 @@ static const struct rx_case cases[] = {
 	    "the grace period is one second by default" },
 	{ "grandchild", grandchild, 0,
 	    "a process that holds the pipes is waited for until the grace period ends" },
+	{ "grandchild_writes", grandchild_writes, RX_ONCE,
+	    "what a process that holds the pipes writes by then is read" },
+	{ "grandchild_killed", grandchild_killed, 0,
+	    "a process that holds the pipes does not delay gons_reexec_kill()" },
 	{ "daemon_left", daemon_left, 0,
 	    "a process that holds no pipes is not waited for" },
 };

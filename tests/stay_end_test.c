@@ -90,6 +90,26 @@ killed_while_it_runs(void)
 	gons_reexec_free(req);
 }
 
+/* The signal has been sent by then: nobody has to wait for it. */
+static void
+killed_at_once(void)
+{
+	struct gons_reexec *req = stay_new(0);
+	int told[2];
+
+	rx_pipe(told);
+	rx_keep(req, "TOLD", told[1]);
+	(void)stay_counts(req, 1);
+	stay_order(req, "pause");
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	close(told[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_kill(req));
+	ATF_CHECK_MSG(rx_gone(told[0], 10000), "it is still there");
+	rx_wait_fails(req, GONS_FAIL_KILLED, ECANCELED, "gons_reexec_kill");
+	close(told[0]);
+	gons_reexec_free(req);
+}
+
 static void
 settings_change(void)
 {
@@ -599,6 +619,8 @@ static const struct rx_case cases[] = {
 	{ "failures", failures, RX_ONCE, "any failure ends the child" },
 	{ "killed_while_it_runs", killed_while_it_runs, RX_ONCE,
 	    "gons_reexec_kill ends the child" },
+	{ "killed_at_once", killed_at_once, RX_ONCE,
+	    "gons_reexec_kill has sent the signal when it returns" },
 	{ "settings_change", settings_change, RX_ONCE,
 	    "a setting that the child cannot take over ends it" },
 	{ "privileges", privileges, RX_ONCE | RX_ROOT,

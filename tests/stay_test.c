@@ -86,6 +86,22 @@ everything_new(void)
 	gons_reexec_free(req);
 }
 
+/* What a run has of descriptors goes with it, whichever numbers are free. */
+static void
+gaps(void)
+{
+	struct gons_reexec *req = stay_new(0);
+	char before[16];
+	int i;
+
+	(void)stay_says(req, "gaps");
+	(void)snprintf(before, sizeof(before), "%s", stay_says(req, "fds"));
+	for (i = 0; i < 3; i++)
+		ATF_CHECK_STREQ(before, stay_says(req, "fds"));
+	(void)stay_counts(req, 6);
+	gons_reexec_free(req);
+}
+
 static void
 error_text(void)
 {
@@ -415,6 +431,8 @@ static const struct rx_case cases[] = {
 	    "the next run is in the same process, until gons_reexec_end" },
 	{ "everything_new", everything_new, RX_ONCE,
 	    "output, parameter and signals are those of one run" },
+	{ "gaps", gaps, RX_ONCE,
+	    "the action may leave any numbers of descriptors free" },
 	{ "error_text", error_text, RX_ONCE,
 	    "the text of stderr is that of one run" },
 	{ "replies", replies, RX_ONCE,
