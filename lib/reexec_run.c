@@ -413,12 +413,9 @@ static void
 ask_supervisor(struct run *run, int64_t now)
 {
 	struct kept *orders = &run->child.fd[SRC_ORDERS];
-	int i;
 
 	read_action(run);
-	for (i = 0; i < 3; i++)
-		if (gons__send(orders->fd, MSG_KILL, 0, NULL, 0) != EINTR)
-			break;
+	(void)gons__send(orders->fd, MSG_KILL, 0, NULL, 0);
 	(void)gons__child_signal(&run->child, SRC_PIDFD, SIGCONT);
 	stop_is(run, STOP_ASKED);
 	run->at.stop = sooner(now + TERM_TIME, run->at.kill);
@@ -468,6 +465,7 @@ gons__run_stop(const struct settings *set, struct run *run, enum cause cause)
 	facts->cause = cause;
 	if (run->process != OFFERED && run->process != ALIVE)
 		return;
+	run->at.taken = -1; /* not to put off at.lost */
 	run->at.kill = now + KILL_TIME;
 	run->at.lost = now + LOST_TIME;
 	if (run->stop == STOP_NONE)

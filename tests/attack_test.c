@@ -341,6 +341,7 @@ unclosable_kept(void)
 {
 	struct gons_reexec *req = rx_new("whoami_less");
 	struct unclosable u;
+	long long begun, took;
 	int fd, lost = 0, ms;
 
 	unclosable_open(&u);
@@ -349,7 +350,10 @@ unclosable_kept(void)
 	rx_keep(req, "FILE", fd);
 	for (ms = 200; ms < 5000 && !lost; ms *= 4) {
 		ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, ms));
+		begun = rx_clock();
 		rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "whoami_less");
+		took = rx_clock() - begun;
+		ATF_CHECK_MSG(took < ms - 500 + LOST_MS, "after %lld ms", took);
 		lost = strstr(gons_reexec_error(req),
 			   "it could not be killed in time") != NULL;
 	}
