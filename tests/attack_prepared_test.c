@@ -481,6 +481,7 @@ replaced_pidfd_body(void *unused)
 	struct gons_reexec *req = gons_reexec_new("hold");
 	pid_t pid, server = ask().parent;
 	int fd, innocent, life[2], status;
+	struct pollfd p;
 	siginfo_t info;
 	size_t len;
 
@@ -494,7 +495,10 @@ replaced_pidfd_body(void *unused)
 	CHILD((innocent = pidfd_of(pid)) != -1);
 	CHILD(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
 	CHILD(gons_reexec_start(req) == 0);
+	p.fd = gons_reexec_fd(req);
+	p.events = POLLIN;
 	do {
+		(void)poll(&p, 1, -1);
 		CHILD(gons_reexec_step(req) == 0);
 		(void)gons_reexec_result(req, &len);
 	} while (len == 0);
