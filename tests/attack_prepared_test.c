@@ -118,10 +118,19 @@ filtered(void)
 	       printf("%d", errno) < 0;
 }
 
+/* From the result "x" until the other end of descriptor LIFE is closed. */
+static int
+hold(void)
+{
+	return write(STDOUT_FILENO, "x", 1) != 1 ||
+	       rx_byte(rx_kept("LIFE")) != -1;
+}
+
 static const struct rx_action actions[] = {
 	{ "whoami", whoami },
 	{ "whoami_less", whoami_less },
 	{ "filtered", filtered },
+	{ "hold", hold },
 };
 
 __attribute__((constructor)) static void
@@ -184,11 +193,21 @@ given_up(void)
 }
 
 static void
-allow_no_accounting(void)
+allow_no_accounting(int errnum)
 {
-	const struct rule rule = { SYS_acct, -1, 0, 0, EUCLEAN };
+	const struct rule rule = { SYS_acct, -1, 0, 0, errnum };
 
 	forbid(&rule, 1);
+}
+
+static void
+check_filtered(struct gons_reexec *req, int errnum)
+{
+	char expected[16];
+
+	(void)snprintf(expected, sizeof(expected), "%d", errnum);
+	CHILD(gons_reexec_run(req) == 0);
+	CHILD(strcmp(rx_result(req), expected) == 0);
 }
 
 /* A filter that the host adds is one of the next action's, too. */
@@ -196,21 +215,16 @@ static void
 filter_added_body(void *unused)
 {
 	struct gons_reexec *req = gons_reexec_new("filtered");
-	char expected[16];
 
 	(void)unused;
-	(void)snprintf(expected, sizeof(expected), "%d", EUCLEAN);
 	CHILD(gons_reexec_setflags(req, GONS_REEXEC_PREPARED) == 0);
 	CHILD(gons_reexec_run(req) == 0);
-	CHILD(strcmp(rx_result(req), expected) != 0);
-	allow_no_accounting(); /* sets no_new_privs, too */
-	CHILD(gons_reexec_run(req) == 0);
-	CHILD(strcmp(rx_result(req), expected) == 0);
+	allow_no_accounting(EUCLEAN); /* sets no_new_privs, too */
+	check_filtered(req, EUCLEAN);
 	gons_reexec_unprepare();
-	CHILD(gons_reexec_run(req) == 0);
-	allow_no_accounting(); /* only the number of filters tells */
-	CHILD(gons_reexec_run(req) == 0);
-	CHILD(strcmp(rx_result(req), expected) == 0);
+	check_filtered(req, EUCLEAN);
+	allow_no_accounting(ENOTNAM); /* only the number of filters tells */
+	check_filtered(req, ENOTNAM);
 	gons_reexec_free(req);
 }
 
@@ -441,6 +455,70 @@ closed_behind(void)
 	in_child(closed_behind_body, NULL);
 }
 
+/* This process's descriptor for another than these two; -1: there is none. */
+static int
+pidfd_of_other(pid_t one, pid_t two)
+{
+	char path[64], pid[16];
+	int fd;
+
+	for (fd = 3; fd < 256; fd++) {
+		(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+		rx_proc(path, "Pid", pid, sizeof(pid));
+		if (atoi(pid) > 0 && atoi(pid) != one && atoi(pid) != two)
+			return fd;
+	}
+	return -1;
+}
+
+/*
+ * While an action runs, the number of the library's descriptor for its process
+ * becomes that of another child of the host's.  Its status is the host's.
+ */
+static void
+replaced_pidfd_body(void *unused)
+{
+	struct gons_reexec *req = gons_reexec_new("hold");
+	pid_t pid, server = ask().parent;
+	int fd, innocent, life[2], status;
+	struct pollfd p;
+	siginfo_t info;
+	size_t len;
+
+	(void)unused;
+	rx_pipe(life);
+	rx_keep(req, "LIFE", life[0]);
+	CHILD(gons_reexec_setflags(req, GONS_REEXEC_PREPARED) == 0);
+	CHILD((pid = fork()) != -1);
+	if (pid == 0)
+		_exit(7);
+	CHILD((innocent = pidfd_of(pid)) != -1);
+	CHILD(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
+	CHILD(gons_reexec_start(req) == 0);
+	p.fd = gons_reexec_fd(req);
+	p.events = POLLIN;
+	do {
+		(void)poll(&p, 1, -1);
+		CHILD(gons_reexec_step(req) == 0);
+		(void)gons_reexec_result(req, &len);
+	} while (len == 0);
+	CHILD((fd = pidfd_of_other(server, pid)) != -1);
+	CHILD(dup2(innocent, fd) == fd);
+	close(life[1]);
+	/* It may be known from the action's own process alone. */
+	CHILD(gons_reexec_wait(req) == 0 || errno == ECHILD);
+	CHILD(gons_reexec_status(req) != 7 << 8);
+	gons_reexec_free(req);
+	CHILD(fcntl(fd, F_GETFD) != -1);
+	CHILD(waitpid(pid, &status, 0) == pid && status == 7 << 8);
+}
+
+static void
+replaced_pidfd(void)
+{
+	in_child(replaced_pidfd_body, NULL);
+}
+
 /* Waits until it waits in poll(2). */
 static void
 await_poll(pid_t pid)
@@ -575,6 +653,8 @@ static const struct rx_case cases[] = {
 	    "no process is killed that has got the number of a spare" },
 	{ "few_descriptors", few_descriptors, RX_EXEC,
 	    "a want of descriptors is not taken for another standing" },
+	{ "replaced_pidfd", replaced_pidfd, RX_EXEC,
+	    "no process is reaped whose descriptor has got the number" },
 	{ "closed_behind", closed_behind, 0,
 	    "descriptors that became others are neither used nor closed" },
 };

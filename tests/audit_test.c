@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <gons.h>
@@ -69,22 +70,57 @@
  */
 static int in_step, waits;
 
+/* A FIFO that a re-executed process opens before it waits; or NULL. */
+static const char *held_later;
+
 int __real_poll(struct pollfd *, nfds_t, int);
 int __wrap_poll(struct pollfd *, nfds_t, int);
 int
 __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 {
 	waits += in_step && ms != 0;
+	if (held_later != NULL) {
+		(void)open(held_later, O_RDONLY | O_CLOEXEC);
+		held_later = NULL;
+	}
 	return __real_poll(p, n, ms);
 }
+
+/* Where to write to when the library has seen that a process runs; or -1. */
+static int seen_running = -1;
 
 pid_t __real_waitpid(pid_t, int *, int);
 pid_t __wrap_waitpid(pid_t, int *, int);
 pid_t
 __wrap_waitpid(pid_t pid, int *status, int options)
 {
+	pid_t r;
+
 	waits += in_step && (options & WNOHANG) == 0;
-	return __real_waitpid(pid, status, in_step ? WNOHANG : options);
+	r = __real_waitpid(pid, status, in_step ? WNOHANG : options);
+	if (r == 0 && seen_running != -1) {
+		CHILD(write(seen_running, "x", 1) == 1);
+		seen_running = -1;
+	}
+	return r;
+}
+
+/* While this is set, each look at the clock finds it so many s later. */
+static int odd_clock;
+static time_t clock_step;
+
+int __real_clock_gettime(clockid_t, struct timespec *);
+int __wrap_clock_gettime(clockid_t, struct timespec *);
+int
+__wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+	static struct timespec now = { 1000000, 0 };
+
+	if (!odd_clock)
+		return __real_clock_gettime(id, t);
+	now.tv_sec += clock_step;
+	*t = now;
+	return 0;
 }
 
 /* While this is set, the library finds no memory. */
@@ -153,6 +189,7 @@ be_held(void)
 
 	if (held != NULL)
 		(void)open(held, O_RDONLY | O_CLOEXEC);
+	held_later = getenv("HELD_LATER");
 }
 
 __attribute__((constructor)) static void
@@ -494,6 +531,36 @@ given_up_early(void)
 	in_child(given_up_early_body, NULL);
 }
 
+/* One that is given up between two processes is heard all the same. */
+static void
+tells_late_body(void *unused)
+{
+	struct gons_reexec *req = gons_reexec_new("parent");
+	siginfo_t info;
+	int fd;
+
+	(void)unused;
+	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	CHILD(mkfifo("held", 0600) == 0);
+	CHILD(setenv("HELD_LATER", "held", 1) == 0);
+	CHILD(gons_reexec_setflags(req, GONS_REEXEC_PREPARED) == 0);
+	CHILD(gons_reexec_settimeout(req, 20) == 0);
+	CHILD(gons_reexec_run(req) == -1 && errno == ETIMEDOUT);
+	CHILD(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) == 0);
+	gons_reexec_unprepare();
+	gons_reexec_free(req);
+	gons_reexec_free(gons_reexec_new("parent")); /* nothing has come yet */
+	CHILD((fd = open("held", O_RDWR | O_CLOEXEC)) != -1);
+	nobody_left();
+	CHILD(close(fd) == 0);
+}
+
+static void
+tells_late(void)
+{
+	in_child(tells_late_body, NULL);
+}
+
 /* It has not told yet who it is, and nobody else knows it. */
 static void
 fails_early_body(void *unused)
@@ -632,6 +699,63 @@ ends_slowly(void)
 	in_child(ends_slowly_body, NULL);
 }
 
+/* Its end comes in time, once the run has heard that it will not be prepared. */
+static void
+ends_in_time_body(void *unused)
+{
+	struct gons_reexec *req = gons_reexec_new("parent");
+	const char *text;
+
+	(void)unused;
+	CHILD(gons_reexec_setflags(req, GONS_REEXEC_PREPARED) == 0);
+	CHILD(mkfifo("slow", 0600) == 0);
+	CHILD((seen_running = open("slow", O_RDWR | O_CLOEXEC)) != -1);
+	CHILD(setenv("ENDS_SLOWLY", "slow", 1) == 0);
+	odd_clock = 1; /* it stands still */
+	CHILD(gons_reexec_run(req) == -1 && errno == EPROTO);
+	odd_clock = 0;
+	text = gons_reexec_error(req);
+	CHILD(is_a_line(text) && gons_reexec_status(req) == 3 << 8);
+	CHILD(strstr(text, "exited with status 3") != NULL);
+	CHILD(strstr(text, "it is over") != NULL);
+	gons_reexec_free(req);
+}
+
+static void
+ends_in_time(void)
+{
+	in_child(ends_in_time_body, NULL);
+}
+
+/*
+ * One that hangs is waited for half a minute.  The first call ends then, and
+ * the process is still there; the second finds that it has had its time.
+ */
+static void
+hangs_body(void *unused)
+{
+	int fd;
+
+	(void)unused;
+	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	CHILD(mkfifo("held", 0600) == 0 && setenv("HELD", "held", 1) == 0);
+	odd_clock = 1;
+	for (clock_step = 16; clock_step <= 32; clock_step += 16)
+		CHILD(gons_reexec_prepare() == -1 && errno == ETIMEDOUT);
+	odd_clock = 0;
+	CHILD((fd = open("held", O_RDWR | O_CLOEXEC)) != -1);
+	CHILD(gons_reexec_prepare() == 0);
+	CHILD(close(fd) == 0);
+	gons_reexec_unprepare();
+	nobody_left();
+}
+
+static void
+hangs(void)
+{
+	in_child(hangs_body, NULL);
+}
+
 /* The session keyring is looked at under a filter, too. */
 static void
 keyring_body(void *unused)
@@ -700,6 +824,8 @@ static const struct rx_case cases[] = {
 	{ "no_memlock", no_memlock, 0, "no memory can be locked" },
 	{ "given_up_early", given_up_early, RX_EXEC,
 	    "a prepared process that is given up leaves no zombie" },
+	{ "tells_late", tells_late, RX_EXEC,
+	    "nor does one that has not told yet who it is" },
 	{ "fails_early", fails_early, RX_EXEC | RX_UNCOUNTED,
 	    "a prepared process that fails leaves no zombie either" },
 	{ "remembered", remembered, RX_EXEC,
@@ -708,6 +834,10 @@ static const struct rx_case cases[] = {
 	    "one that is stopped does not hold up a step" },
 	{ "ends_slowly", ends_slowly, RX_EXEC | RX_UNCOUNTED,
 	    "one that ends before it is prepared does not either" },
+	{ "ends_in_time", ends_in_time, RX_EXEC | RX_UNCOUNTED,
+	    "one that ends before it is prepared tells how" },
+	{ "hangs", hangs, RX_EXEC,
+	    "one that hangs is not waited for any longer" },
 	{ "keyring", keyring, RX_EXEC,
 	    "a session keyring that is given up under a filter" },
 	{ "supervisor_stopped", supervisor_stopped, RX_UNCOUNTED,

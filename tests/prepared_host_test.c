@@ -194,6 +194,19 @@ CASE(uts, "the host goes to another namespace")
 	gives_up(change_uts);
 }
 
+/* What the library keeps open it does with the first request. */
+CASE(no_stdin, "the host has closed its standard input")
+{
+	int fds;
+
+	CHILD(close(STDIN_FILENO) == 0);
+	(void)result("parent");
+	CHILD(open("/dev/null", O_RDONLY) == STDIN_FILENO);
+	fds = count_fds();
+	(void)result("parent");
+	CHILD(count_fds() == fds);
+}
+
 CASE(descriptor_table, "attributes that are no privileges may change")
 {
 	pid_t pid = prepared_pid();
@@ -319,6 +332,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, capabilities);
 	ATF_TP_ADD_TC(tp, securebits);
 	ATF_TP_ADD_TC(tp, uts);
+	ATF_TP_ADD_TC(tp, no_stdin);
 	ATF_TP_ADD_TC(tp, descriptor_table);
 	ATF_TP_ADD_TC(tp, no_proc);
 	ATF_TP_ADD_TC(tp, no_list);

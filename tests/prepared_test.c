@@ -35,6 +35,18 @@
 #define MANY 300
 #define DELAY 300 /* ms; enough for another process to get far */
 
+/* s by which the clock of the library is fast. */
+static time_t fast;
+
+int
+clock_gettime(clockid_t id, struct timespec *t)
+{
+	long r = syscall(SYS_clock_gettime, id, t);
+
+	t->tv_sec += fast;
+	return (int)r;
+}
+
 /* A child that has ended stays in the list until it is reaped. */
 static int
 is_alive(pid_t pid)
@@ -396,10 +408,15 @@ CASE(spares_stopped, "a spare child that is stopped does not hold up a request")
 	struct gons_reexec *req;
 	pid_t pid = prepared_pid();
 
+	has_spares(pid, 2);
 	signal_all(pid, SIGSTOP, 0);
 	req = request("parent", 0);
 	CHILD(gons_reexec_start(req) == 0);
+	fast += 2; /* it has had its time */
+	CHILD(gons_reexec_step(req) == 0);
 	CHILD(gons_reexec_wait(req) == 0);
+	/* Nor do the others of a process that has such children. */
+	CHILD(atoi(gons_reexec_result(req, NULL)) != pid);
 	gons_reexec_free(req);
 	works();
 }
@@ -411,6 +428,7 @@ CASE(stopped_for_a_while,
 	pid_t pid = prepared_pid();
 	long long start = clock_ms();
 
+	has_spares(pid, 2);
 	signal_all(pid, SIGSTOP, 0);
 	req = request("hold", 0);
 	CHILD(gons_reexec_start(req) == 0 && gons_reexec_kill(req) == 0);

@@ -66,11 +66,11 @@ host(const char *what)
 		CHILD(strcmp(gons_reexec_result(req, NULL),
 			  "ignores 0, sealed 1") == 0);
 	} else {
-		CHILD(gons_reexec_run(req) == -1);
+		CHILD(gons_reexec_run(req) == -1 && errno == EPERM);
 		fprintf(stderr, "%s\n", gons_reexec_error(req));
 		CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
 		/* nobody serves, and nothing is executed instead */
-		CHILD(strstr(gons_reexec_error(req), "another root") != NULL);
+		CHILD(strstr(gons_reexec_error(req), what) != NULL);
 	}
 	gons_reexec_free(req);
 	_exit(0);
@@ -158,12 +158,44 @@ ATF_TC_BODY(no_seals, tc)
 	need_filters();
 	if (getauxval(AT_BASE) == 0)
 		atf_tc_skip("a static program is executed, not served");
-	serve("fails", refuse_seals);
+	serve("another root", refuse_seals);
+}
+
+static void
+refuse_pidfds(void)
+{
+	static const struct rule rule = { SYS_pidfd_open, -1, 0, 0, ENOSYS };
+
+	forbid(&rule, 1);
+}
+
+static void
+refuse_sockets(void)
+{
+	static const struct rule rule = { SYS_socketpair, -1, 0, 0, EPERM };
+
+	forbid(&rule, 1);
+}
+
+/* It would not learn that its host has ended, or what the host wants. */
+ATF_TC_WITHOUT_HEAD(no_bonds);
+ATF_TC_BODY(no_bonds, tc)
+{
+	static const char text[] =
+	    "no process could be forked in gons_reexec_check()";
+
+	(void)tc;
+	need_filters();
+	if (getauxval(AT_BASE) == 0)
+		atf_tc_skip("a static program is executed, not served");
+	serve(text, refuse_pidfds);
+	serve(text, refuse_sockets);
 }
 
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, surroundings);
 	ATF_TP_ADD_TC(tp, no_seals);
+	ATF_TP_ADD_TC(tp, no_bonds);
 	return atf_no_error();
 }

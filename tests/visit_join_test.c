@@ -219,26 +219,36 @@ ATF_TC_BODY(refused_target, tc)
 	}
 }
 
+/* The hint says why; and so it does in a program that has no standard input. */
 static void
 after_unshare(void *arg)
 {
 	const int *type = arg;
 	struct gons_env env;
 	char expected[256];
+	int closed, fds;
 
 	CHILD(unshare(ns_types[*type].flag) == 0);
 	memset(&env, 0, sizeof(env));
 	calls = 0;
-	CHILD(gons_visit(&env, NULL, count_call, NULL, NULL, &failure) == -1);
-	CHILD(failure.stage == GONS_STAGE_VISIT && calls == 0);
-	CHILD(failure.hint == GONS_HINT_CHILD && failure.value == *type);
-	CHILD(strcmp(failure.what, "thread") == 0);
-	(void)snprintf(expected, sizeof(expected),
-	    "gons: a visit failed: thread: %s (the kernel makes no "
-	    "threads after a %s namespace was joined, run an action instead: "
-	    "gons_reexec(3))",
-	    strerror(failure.errnum), ns_types[*type].name);
-	CHILD(strcmp(expected, text()) == 0);
+	for (closed = 0; closed < 2; closed++) {
+		if (closed)
+			CHILD(close(STDIN_FILENO) == 0);
+		fds = count_fds();
+		CHILD(gons_visit(
+			  &env, NULL, count_call, NULL, NULL, &failure) == -1);
+		CHILD(failure.stage == GONS_STAGE_VISIT && calls == 0);
+		CHILD(
+		    failure.hint == GONS_HINT_CHILD && failure.value == *type);
+		CHILD(strcmp(failure.what, "thread") == 0);
+		(void)snprintf(expected, sizeof(expected),
+		    "gons: a visit failed: thread: %s (the kernel makes no "
+		    "threads after a %s namespace was joined, run an action "
+		    "instead: gons_reexec(3))",
+		    strerror(failure.errnum), ns_types[*type].name);
+		CHILD(strcmp(expected, text()) == 0);
+		CHILD(count_fds() == fds);
+	}
 }
 
 ATF_TC(after_pid);
