@@ -344,6 +344,13 @@ static const char versions[] =
 
 GLUE_AT(glue_gcc_unknown, "gcc", "a", versions)
 
+/* Directories of clang's are opened to all, and no others. */
+static const char modes[] =
+    "gcc $flags -Iinc $top/tests/covclang.c build/covmerge.o -o clang\n"
+    "chmod 750 tmp; ./clang; nothing\n";
+
+GLUE_AT(glue_clang_modes, "gcc", "a", modes)
+
 /* A parent that was killed: the next one cleans up after it. */
 ATF_TC_WITHOUT_HEAD(glue_parent_killed);
 ATF_TC_BODY(glue_parent_killed, tc)
@@ -404,6 +411,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, glue_forged);
 	ATF_TP_ADD_TC(tp, glue_held);
 	ATF_TP_ADD_TC(tp, glue_gcc_unknown);
+	ATF_TP_ADD_TC(tp, glue_clang_modes);
 	ATF_TP_ADD_TC(tp, glue_parent_killed);
 	ATF_TP_ADD_TC(tp, glue_concurrent);
 	ATF_TP_ADD_TC(tp, glue_llvm_one);
