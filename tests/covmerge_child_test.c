@@ -300,6 +300,17 @@ GLUE_AT(glue_abroad_gcc, "gcc", "so", abroad)
 GLUE_AT(glue_abroad_clang, "clang", "a", abroad)
 GLUE_AT(glue_abroad_llvm, "llvm", "so", abroad)
 
+/* A shared library that was loaded after the program had looked at itself. */
+static const char late[] =
+    "cd build; $cc $flags -I../inc -DCOVGLUE_LIB -DCOVGLUE_LATE "
+    "-c ../inc/covglue.c -o covglue.o\n"
+    "$cc covglue.o $glue -Wl,-rpath,$PWD -ldl -o covglue; cd ..\n"
+    "run 0 3 plain; expect '3 3 3'; nothing; clean\n"
+    "run 0 2 pivot $PWD/root; expect '2 2 2'; nothing\n";
+
+GLUE_AT(glue_late_gcc, "gcc", "a", late)
+GLUE_AT(glue_late_llvm, "llvm", "a", late)
+
 /*
  * In that root is a program that says where the parent counts, or a FIFO that
  * would stop whoever opens it.
@@ -408,6 +419,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, glue_abroad_gcc);
 	ATF_TP_ADD_TC(tp, glue_abroad_clang);
 	ATF_TP_ADD_TC(tp, glue_abroad_llvm);
+	ATF_TP_ADD_TC(tp, glue_late_gcc);
+	ATF_TP_ADD_TC(tp, glue_late_llvm);
 	ATF_TP_ADD_TC(tp, glue_forged);
 	ATF_TP_ADD_TC(tp, glue_held);
 	ATF_TP_ADD_TC(tp, glue_gcc_unknown);
