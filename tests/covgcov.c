@@ -59,6 +59,13 @@ merge(void)
 {
 }
 
+/*
+ * The program header of what threads have of their own tells of more than the
+ * file and the memory behind it: in its addresses there is nothing, from end on.
+ */
+static _Thread_local char threads[1 << 20] __attribute__((used));
+extern char end[];
+
 static const int64_t constant[2] = { 7, 7 };
 static int64_t count[6] = { 7, 7, 7, 7, 7, 7 };
 static struct object one, two;
@@ -114,17 +121,20 @@ main(void)
 	two.function = (struct function **)(uintptr_t)8;
 	if (!refused("no list of functions"))
 		return 2;
+	two.function = (struct function **)(((uintptr_t)end | 4095) + 4097);
+	if (!refused("a list of functions behind the program"))
+		return 3;
 	two.function = of_two;
 	two.merge[0] = (void (*)(void))(uintptr_t)count;
 	if (!refused("no code to merge with"))
-		return 3;
+		return 4;
 	two.merge[0] = merge;
 	if (!gons__cov_forkable() || !all(7, 7))
-		return 4;
+		return 5;
 	if (gons__cov_gcov_reset(1) != 0 || !all(0, 7)) {
 		for (i = 0; i < 6; i++)
 			(void)fprintf(stderr, "%d ", (int)count[i]);
-		return 5;
+		return 6;
 	}
 	return 0;
 }

@@ -300,6 +300,17 @@ GLUE_AT(glue_abroad_gcc, "gcc", "so", abroad)
 GLUE_AT(glue_abroad_clang, "clang", "a", abroad)
 GLUE_AT(glue_abroad_llvm, "llvm", "so", abroad)
 
+/* A shared library that was loaded after the program had looked at itself. */
+static const char late[] =
+    "cd build; $cc $flags -I../inc -DCOVGLUE_LIB -DCOVGLUE_LATE "
+    "-c ../inc/covglue.c -o covglue.o\n"
+    "$cc covglue.o $glue -Wl,-rpath,$PWD -ldl -o covglue; cd ..\n"
+    "run 0 3 plain; expect '3 3 3'; nothing; clean\n"
+    "run 0 2 pivot $PWD/root; expect '2 2 2'; nothing\n";
+
+GLUE_AT(glue_late_gcc, "gcc", "a", late)
+GLUE_AT(glue_late_llvm, "llvm", "a", late)
+
 /*
  * In that root is a program that says where the parent counts, or a FIFO that
  * would stop whoever opens it.
@@ -343,6 +354,13 @@ static const char versions[] =
     "build/covmerge.o -o gcov; ./gcov; done; done\n";
 
 GLUE_AT(glue_gcc_unknown, "gcc", "a", versions)
+
+/* Directories of clang's are opened to all, and no others. */
+static const char modes[] =
+    "gcc $flags -Iinc $top/tests/covclang.c build/covmerge.o -o clang\n"
+    "chmod 750 tmp; ./clang; nothing\n";
+
+GLUE_AT(glue_clang_modes, "gcc", "a", modes)
 
 /* A parent that was killed: the next one cleans up after it. */
 ATF_TC_WITHOUT_HEAD(glue_parent_killed);
@@ -401,9 +419,12 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, glue_abroad_gcc);
 	ATF_TP_ADD_TC(tp, glue_abroad_clang);
 	ATF_TP_ADD_TC(tp, glue_abroad_llvm);
+	ATF_TP_ADD_TC(tp, glue_late_gcc);
+	ATF_TP_ADD_TC(tp, glue_late_llvm);
 	ATF_TP_ADD_TC(tp, glue_forged);
 	ATF_TP_ADD_TC(tp, glue_held);
 	ATF_TP_ADD_TC(tp, glue_gcc_unknown);
+	ATF_TP_ADD_TC(tp, glue_clang_modes);
 	ATF_TP_ADD_TC(tp, glue_parent_killed);
 	ATF_TP_ADD_TC(tp, glue_concurrent);
 	ATF_TP_ADD_TC(tp, glue_llvm_one);

@@ -169,6 +169,8 @@ ATF_TC_BODY(tree, tc)
 	merge(0, "a new one within", "w/b/x/new/", "w", NULL);
 	check_file("w/b/x/new/b/x/2.gcda", one, len, "within");
 	shell("test $(find w -name '*.gcda' | wc -l) = 6");
+	merge(0, "a name of one letter", "n/", "b", NULL);
+	check_file("n/x/2.gcda", one, len, "a name of one letter");
 	shell("test -z \"$(find . -name '.gons-*')\"");
 	free(two);
 	free(one);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <atf-c.h>
@@ -193,6 +194,36 @@ counting_free(void *p)
 	free(p);
 }
 
+/* The next call of these functions finds none, where the library calls them. */
+static _Thread_local int next_fails;
+
+static int
+fails(void)
+{
+	int is = next_fails;
+
+	next_fails = 0;
+	if (is)
+		errno = ENOMEM;
+	return is;
+}
+
+void *__real_calloc(size_t, size_t);
+void *__wrap_calloc(size_t, size_t);
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__real_realloc(void *, size_t);
+void *__wrap_realloc(void *, size_t);
+void *
+__wrap_realloc(void *p, size_t size)
+{
+	return fails() ? NULL : __real_realloc(p, size);
+}
+
 /* One of each kind, with its failures. */
 static void
 all_kinds(void)
@@ -278,6 +309,35 @@ ATF_TC_BODY(no_memory, tc)
 	ATF_CHECK_EQ_MSG(0, allocated, "%ld", allocated);
 }
 
+/* None for what is not jansson's: it fails, and the next call does not. */
+ATF_TC_WITHOUT_HEAD(no_memory_of_its_own);
+ATF_TC_BODY(no_memory_of_its_own, tc)
+{
+	struct gons_reexec *req = saying(TEXT("[1, 2]"), NULL);
+	json_t *value = (json_t *)(intptr_t)1;
+
+	ATF_REQUIRE_EQ(0, gons_reexec_run(req));
+	next_fails = 1;
+	ATF_CHECK_EQ(-1, gons_json_result(req, &value));
+	ATF_CHECK_EQ(ENOMEM, errno);
+	ATF_CHECK_EQ(0, next_fails);
+	ATF_CHECK_EQ(NULL, value);
+	ATF_CHECK_EQ(GONS_FAIL_NONE, gons_reexec_failure(req));
+	check_text(req, strerror(ENOMEM));
+	ATF_REQUIRE_EQ(0, gons_json_result(req, &value));
+	ATF_CHECK_EQ(2, json_array_size(value));
+	next_fails = 1;
+	ATF_CHECK_EQ(-1, gons_json_param(req, value));
+	ATF_CHECK_EQ(ENOMEM, errno);
+	ATF_CHECK_EQ(0, next_fails);
+	check_text(req, "the parameter cannot be encoded: ");
+	check_text(req, strerror(ENOMEM));
+	ATF_REQUIRE_EQ(0, gons_json_param(req, value));
+	json_decref(value);
+	check_value(req, "[1, 2]");
+	gons_reexec_free(req);
+}
+
 ATF_TC_WITHOUT_HEAD(standard_descriptors_closed);
 ATF_TC_BODY(standard_descriptors_closed, tc)
 {
@@ -307,6 +367,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, kill_and_free);
 	ATF_TP_ADD_TC(tp, nothing_left);
 	ATF_TP_ADD_TC(tp, no_memory);
+	ATF_TP_ADD_TC(tp, no_memory_of_its_own);
 	ATF_TP_ADD_TC(tp, standard_descriptors_closed);
 	return atf_no_error();
 }

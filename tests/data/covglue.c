@@ -15,6 +15,9 @@
  *
  *	COVGLUE_ROOT	a foreign root, which it is in while children run
  *	COVGLUE_QUIT	it ends without writing what it has counted itself
+ *
+ * Compiled with COVGLUE_LATE, the parent loads the shared library after it has
+ * looked for what counts, and the child when it begins.
  */
 
 #include <sys/mount.h>
@@ -23,6 +26,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#ifdef COVGLUE_LATE
+#include <dlfcn.h>
+#endif
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -33,7 +39,9 @@
 
 #include "internal.h"
 
-#ifdef COVGLUE_LIB
+#ifdef COVGLUE_LATE
+static int (*covglue_lib)(void);
+#elif defined(COVGLUE_LIB)
 int covglue_lib(void);
 #endif
 
@@ -55,6 +63,18 @@ need(int good, const char *what)
 		perror(what);
 		_exit(99);
 	}
+}
+
+static void
+load(void)
+{
+#ifdef COVGLUE_LATE
+	void *lib = dlopen("libx.so", RTLD_NOW);
+
+	need(lib != NULL, "libx.so");
+	*(void **)&covglue_lib = dlsym(lib, "covglue_lib");
+	need(covglue_lib != NULL, "covglue_lib");
+#endif
 }
 
 static void
@@ -187,6 +207,7 @@ child(const char *fds, char *argv[])
 	int fd[2];
 
 	need(sscanf(fds, "%d,%d", &fd[0], &fd[1]) == 2, "COVGLUE_FD");
+	load();
 	gons__cov_child(fd, 0);
 	(void)unsetenv("COVGLUE_FD");
 	if (strcmp(argv[2], "fork") == 0) {
@@ -280,6 +301,7 @@ main(int argc, char *argv[])
 	exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	gons__cov_init(exe, 1);
 	(void)close(exe);
+	load();
 	if (getenv("COVGLUE_ROOT") != NULL)
 		leave(getenv("COVGLUE_ROOT"));
 	status = parent(argv);
