@@ -8,6 +8,7 @@
  */
 
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -409,6 +410,33 @@ ATF_TC_BODY(onerror_long, tc)
 	ATF_CHECK(strstr(r->err, strerror(ENAMETOOLONG)) != NULL);
 }
 
+/* Whoever takes messages one by one gets the line in one, and no empty one. */
+ATF_TC_WITHOUT_HEAD(onerror_message);
+ATF_TC_BODY(onerror_message, tc)
+{
+	struct program *r = run_new();
+	char line[256];
+	int sock[2];
+	ssize_t n;
+
+	ATF_REQUIRE_EQ(
+	    0, socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sock));
+	run_env(r, "gons_net=/nope");
+	run_env(r, "gons_onerror=exit");
+	r->err_fd = sock[1];
+	RUN(r);
+	ATF_CHECK_EQ(125 << 8, r->status);
+	n = recv(sock[0], line, sizeof(line) - 1, MSG_DONTWAIT);
+	ATF_REQUIRE(n > 0);
+	line[n] = '\0';
+	ATF_CHECK_STREQ("gons: invalid gons_net reference \"/nope\": No such "
+			"file or directory\n",
+	    line);
+	ATF_CHECK_EQ(-1, recv(sock[0], line, sizeof(line), MSG_DONTWAIT));
+	close(sock[0]);
+	close(sock[1]);
+}
+
 /* It ends with that line, and main has not begun. */
 static void
 check_ended(const struct program *r, const char *text)
@@ -588,7 +616,8 @@ ATF_TC_BODY(private_variable, tc)
 {
 	static const char *const values[] = { "x", "", ":", "::", "1:2",
 		"99999999999999999999:,,,,:x", "0:,,,,:", "0:1,2,3,4,5:x",
-		"-1:,,,,:x", "0:9999999999,,,,:x" };
+		"-1:,,,,:x", "0:9999999999,,,,:x", "0:,,,,,,:x",
+		"0:9999999999,,,,,,:x" };
 	struct program *r;
 	size_t i;
 
@@ -602,6 +631,49 @@ ATF_TC_BODY(private_variable, tc)
 		check_home(r);
 		check_consumed(r);
 		ATF_CHECK_STREQ("0 1 2", run_value(r, "fds"));
+	}
+}
+
+#define NFDS 7 /* in the variable of an action */
+
+/*
+ * The descriptors of an action are for that alone: no program that is started
+ * later inherits them.  Others it does.
+ */
+ATF_TC_WITHOUT_HEAD(private_descriptors);
+ATF_TC_BODY(private_descriptors, tc)
+{
+	static const int least[] = { 5, 12, 345 };
+	char expected[64], list[NFDS * 16], *p;
+	struct program *r;
+	int fd[2], i, place;
+	size_t k;
+
+	for (k = 0; k < sizeof(least) / sizeof(least[0]); k++) {
+		for (i = 0; i < 2; i++)
+			ATF_REQUIRE((fd[i] = fcntl(
+					 0, F_DUPFD_CLOEXEC, least[k])) != -1);
+		for (place = 0; place < NFDS; place++) {
+			for (i = 0, p = list; i < NFDS; i++)
+				p += i == place ? sprintf(p, "%d,", fd[0])
+						: sprintf(p, ",");
+			p[-1] = '\0';
+			r = run_new();
+			r->args[0] = "child";
+			r->keep[0] = fd[0];
+			r->keep[1] = fd[1];
+			run_env(r, "gons_reexec_action=%d:%s:x",
+			    least[place % 3], list);
+			RUN(r);
+			ATF_CHECK_EQ(0, r->status);
+			(void)snprintf(
+			    expected, sizeof(expected), "0 1 2 %d", fd[1]);
+			ATF_CHECK_MSG(
+			    strcmp(run_value(r, "fds"), expected) == 0,
+			    "%s: %s are open", list, run_value(r, "fds"));
+		}
+		close(fd[0]);
+		close(fd[1]);
 	}
 }
 
@@ -619,6 +691,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, standard_reference);
 	ATF_TP_ADD_TC(tp, onerror_exit);
 	ATF_TP_ADD_TC(tp, onerror_long);
+	ATF_TP_ADD_TC(tp, onerror_message);
 	ATF_TP_ADD_TC(tp, onerror_nonsense);
 	ATF_TP_ADD_TC(tp, onerror_unknown);
 	ATF_TP_ADD_TC(tp, environment_overwritten);
@@ -626,5 +699,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, own_status);
 	ATF_TP_ADD_TC(tp, joined_before);
 	ATF_TP_ADD_TC(tp, private_variable);
+	ATF_TP_ADD_TC(tp, private_descriptors);
 	return atf_no_error();
 }

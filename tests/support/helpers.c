@@ -610,7 +610,7 @@ run(struct program *r, const char *srcdir, const char *name)
 	fflush(NULL);
 	ATF_REQUIRE((pid = fork()) != -1);
 	if (pid == 0)
-		run_body(r, exe, out[1], err[1]);
+		run_body(r, exe, out[1], r->err_fd != 0 ? r->err_fd : err[1]);
 	close(exe);
 	close(out[1]);
 	close(err[1]);

@@ -144,6 +144,7 @@ struct program {
 	int as_nobody;
 	int drop_cap; /* a capability to go without, plus 1 */
 	int closed; /* bits of 0, 1, 2: those to be closed */
+	int err_fd; /* what its stderr is; 0: what comes out is in err */
 	const char *cwd;
 	/* found out */
 	int status; /* as from waitpid(2) */
