@@ -266,26 +266,21 @@ ATF_TC_BODY(glue_stale, tc)
 }
 
 /* Off, or nothing to collect: nothing happens. */
-ATF_TC_WITHOUT_HEAD(glue_off);
-ATF_TC_BODY(glue_off, tc)
-{
-	static const char body[] =
-	    "test \"$(build/covglue 1 active)\" = 1\n"
-	    "test \"$(GONS_COVERAGE=0 build/covglue 1 active)\" = 0\n"
-	    "gcc $flags -Iinc inc/covglue.c build/covmerge.o -o none\n"
-	    "gcc $flags -Iinc -c inc/covglue.c -o none.o\n"
-	    "gcc -static none.o build/covmerge.o -o none-static\n"
-	    "test \"$(./none 1 active)\" = 0\n"
-	    "test \"$(./none-static 1 active)\" = 0; nothing\n"
-	    "$cc $flags -Iinc -c inc/covglue.c -o build/covglue.o\n"
-	    "clean; $cc -static build/covglue.o build/covmerge.o "
-	    "-o build/covglue\n"
-	    "run 0 2 pivot $PWD/root; nothing; c=$(counts 2>/dev/null || :)\n";
+static const char off[] =
+    "test \"$(build/covglue 1 active)\" = 1\n"
+    "test \"$(GONS_COVERAGE=0 build/covglue 1 active)\" = 0\n"
+    "gcc $flags -Iinc inc/covglue.c build/covmerge.o -o none\n"
+    "gcc $flags -Iinc -c inc/covglue.c -o none.o\n"
+    "gcc -static none.o build/covmerge.o -o none-static\n"
+    "test \"$(./none 1 active)\" = 0\n"
+    "test \"$(./none-static 1 active)\" = 0; nothing\n"
+    "$cc $flags -Iinc -c inc/covglue.c -o build/covglue.o\n"
+    "clean; $cc -static build/covglue.o build/covmerge.o "
+    "-o build/covglue\n"
+    "run 0 2 pivot $PWD/root; nothing; c=$(counts 2>/dev/null || :)\n";
 
-	glue(tc, "gcc", "a", body);
-	shell("rm -rf build");
-	glue(tc, "llvm", "a", body);
-}
+GLUE_AT(glue_off_gcc, "gcc", "a", off)
+GLUE_AT(glue_off_llvm, "llvm", "a", off)
 
 /*
  * The host has gone to a foreign root, before the children start: nothing of
@@ -415,7 +410,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, glue_prefix_gcc);
 	ATF_TP_ADD_TC(tp, glue_prefix_clang);
 	ATF_TP_ADD_TC(tp, glue_stale);
-	ATF_TP_ADD_TC(tp, glue_off);
+	ATF_TP_ADD_TC(tp, glue_off_gcc);
+	ATF_TP_ADD_TC(tp, glue_off_llvm);
 	ATF_TP_ADD_TC(tp, glue_abroad_gcc);
 	ATF_TP_ADD_TC(tp, glue_abroad_clang);
 	ATF_TP_ADD_TC(tp, glue_abroad_llvm);

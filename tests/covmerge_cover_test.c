@@ -6,6 +6,8 @@
  * gons_covmerge(3), "Files": sums of profiles of Go, which are texts.
  */
 
+#include <sys/resource.h>
+
 #include <atf-c.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -177,6 +179,47 @@ ATF_TC_BODY(cover_large, tc)
 	free(name);
 }
 
+/* Merges a profile, and says by how many KiB that made the process larger. */
+static long
+merge_growth(const char *dst, const char *name)
+{
+	const char *src[] = { name };
+	struct rusage before, after;
+
+	CHILD(getrusage(RUSAGE_SELF, &before) == 0);
+	CHILD(gons_covmerge(dst, src, 1, NULL) == 0);
+	CHILD(getrusage(RUSAGE_SELF, &after) == 0);
+	return after.ru_maxrss - before.ru_maxrss;
+}
+
+static void
+merge_repeated(void *unused)
+{
+	long growth;
+
+	(void)unused;
+	(void)merge_growth("dst1", "few"); /* what is needed once */
+	growth = merge_growth("dst", "many");
+	if (growth > 6000)
+		(void)fprintf(stderr, "%ld KiB more\n", growth);
+	CHILD(growth <= 6000);
+}
+
+/*
+ * Profiles of several packages, one behind the other, have each block many
+ * times, and in any order.  Memory is for the blocks, not for the lines.
+ */
+ATF_TC_WITHOUT_HEAD(cover_repeated);
+ATF_TC_BODY(cover_repeated, tc)
+{
+	shell("{ printf 'mode: count\na.go:5.1,6.2 1 1\n'; "
+	      "yes a.go:1.1,2.2 1 1 | head -n 4000; } >few");
+	shell("{ cat few; yes a.go:1.1,2.2 1 1 | head -n 396000; } >many");
+	in_child(merge_repeated, NULL);
+	check_text(
+	    "dst", "mode: count\na.go:1.1,2.2 1 400000\na.go:5.1,6.2 1 1\n");
+}
+
 /* Either of each pair: FNV-1a comes to the same 64 bits behind both. */
 static const char *const colliding[14][2] = {
 	{ "eC7BLP92b_9B", "dM7F6690pBJS" },
@@ -236,6 +279,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, cover_cases);
 	ATF_TP_ADD_TC(tp, cover_refused);
 	ATF_TP_ADD_TC(tp, cover_large);
+	ATF_TP_ADD_TC(tp, cover_repeated);
 	ATF_TP_ADD_TC(tp, cover_colliding);
 	return (atf_no_error());
 }

@@ -8,6 +8,9 @@
  * there.
  */
 
+#include <linux/capability.h>
+
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,6 +19,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -73,6 +78,8 @@ ATF_TC_BODY(skipped, tc)
 	merge(0, "one of three", "dst", "none", "a", "empty", NULL);
 	ATF_CHECK_EQ(2, outcome.skipped);
 	ATF_CHECK_EQ(1, outcome.merged);
+	merge(0, "an empty one alone", "dst", "empty", NULL);
+	ATF_CHECK_EQ(1, outcome.skipped);
 	put_text("dst", "");
 	merge(0, "empty destination", "dst", "a", NULL);
 	merge(ENOENT, "no directory", "no/dst", "a", NULL);
@@ -94,6 +101,95 @@ ATF_TC_BODY(skipped, tc)
 	merge(EINVAL, "into itself", "a", "a", NULL);
 	merge(EINVAL, "into itself", "tree", "tree", NULL);
 	ATF_CHECK(!exists("new"));
+}
+
+/* What is wrong, and where: in which file, at which byte, or at none. */
+static const struct place {
+	const char *what, *dst, *src[2];
+	int expected;
+	const char *where;
+	int64_t offset;
+} places[] = {
+	{ "a profile into .gcda", "gcda", { "text", NULL }, ENOTSUP, "text",
+	    0 },
+	{ ".gcda into a profile", "text", { "gcda", NULL }, EBADMSG, "text",
+	    0 },
+	{ "a profile and .gcda", "new", { "text", "gcda" }, ENOTSUP, "gcda",
+	    0 },
+	{ "a profile into junk", "junk", { "text", NULL }, EBADMSG, "junk", 0 },
+	{ ".gcda into junk", "junk", { "gcda", NULL }, EBADMSG, "junk", 0 },
+	{ "into a bad profile", "badtext", { "text", NULL }, EBADMSG, "badtext",
+	    10 },
+	{ "into bad .gcda", "badgcda", { "gcda", NULL }, EBADMSG, "badgcda",
+	    4 },
+	{ "another compiler's", "gcda", { "other", NULL }, ESTALE, "other", 4 },
+	{ "a link", "new", { "link", NULL }, ELOOP, "link", -1 },
+	{ "into a link", "link", { "gcda", NULL }, ELOOP, "link", -1 },
+	{ "a tree into a file", "gcda", { "tree", NULL }, EISDIR, "tree", -1 },
+	{ "a file into a tree", "tree", { "gcda", NULL }, ENOTDIR, "gcda", -1 },
+	{ "no directory", "no/new", { "gcda", NULL }, ENOENT, "no/new", -1 },
+	{ "may not be read", "new", { "hidden", NULL }, EACCES, "hidden", -1 },
+	{ "nor be written", "hidden", { "gcda", NULL }, EACCES, "hidden", -1 },
+	{ "no new .gcda", "fixed/new", { "gcda", NULL }, EACCES, "fixed/new",
+	    -1 },
+	{ "no new profile", "fixed/new", { "text", NULL }, EACCES, "fixed/new",
+	    -1 },
+	{ "no new file of a tree", "fixed", { "tree", NULL }, EACCES,
+	    "fixed/1.gcda", -1 },
+	{ "no new tree", "fixed/new", { "tree", NULL }, EACCES,
+	    "fixed/new/1.gcda", -1 },
+	{ "a tree may not be read", "new", { "shut", NULL }, EACCES, "shut",
+	    -1 },
+	{ "a directory may not", "new", { "above", NULL }, EACCES, "above/shut",
+	    -1 },
+};
+
+static void
+merge_places(void *unused)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
+		0 };
+	struct __user_cap_data_struct none[2];
+	const struct place *p;
+	int bad = 0, error;
+
+	(void)unused;
+	/* Modes are for root, too. */
+	memset(none, 0, sizeof(none));
+	CHILD(syscall(SYS_capset, &head, none) == 0);
+	for (p = places; p < places + sizeof(places) / sizeof(*p); p++) {
+		errno = EDOM;
+		error = gons_covmerge(p->dst, p->src, p->src[1] != NULL ? 2 : 1,
+			    &outcome) == 0
+			    ? 0
+			    : errno;
+		if (error == p->expected && outcome.offset == p->offset &&
+		    strcmp(outcome.where, p->where) == 0)
+			continue;
+		bad = 1;
+		(void)fprintf(stderr, "%s: %s, \"%s\", %" PRId64 "\n", p->what,
+		    strerror(error), outcome.where, outcome.offset);
+	}
+	CHILD(system("chmod 755 above/shut shut fixed") == 0);
+	CHILD(!bad);
+}
+
+ATF_TC_WITHOUT_HEAD(where);
+ATF_TC_BODY(where, tc)
+{
+	shell("mkdir -p above/shut shut tree fixed; ln -s gcda link");
+	plain("gcda", GCC12, 0, 1, 1);
+	plain("other", GCC13, 0, 1, 1);
+	plain("hidden", GCC12, 0, 1, 1);
+	plain("tree/1.gcda", GCC12, 0, 1, 1);
+	put_text("text", "mode: set\na.go:1.1,2.2 1 1\n");
+	put_text("badtext", "mode: set\nnonsense\n");
+	put_text("badgcda", "adcg");
+	put_text("junk", "this is no coverage data\n");
+	shell("chmod 0 above/shut shut hidden; chmod 555 fixed");
+	in_child(merge_places, NULL);
+	ATF_CHECK(!exists("new"));
+	shell("test -z \"$(find . -name '.gons-*')\"");
 }
 
 /* Nothing but regular files, and a symbolic link is none. */
@@ -358,6 +454,74 @@ ATF_TC_BODY(limited, tc)
 	      "'dst long old src text '");
 }
 
+/* A file with one function, whose n counters are 0, spelled out or not. */
+static void
+blank(const char *path, size_t n, int spelled)
+{
+	struct data d;
+	unsigned char *p;
+	size_t len;
+
+	head(&d, GCC12, 0);
+	function(&d, 1);
+	zeros(&d, 0, (int)n);
+	if (!spelled) {
+		tail(&d, path);
+		return;
+	}
+	d.len -= 4;
+	word(&d, (uint32_t)n * 8);
+	len = d.len + n * 8 + 4;
+	ATF_REQUIRE((p = calloc(1, len)) != NULL);
+	memcpy(p, d.p, d.len);
+	put_file(path, p, len);
+	free(p);
+}
+
+/* A disk that is full: what was there stays, and there are no halves. */
+ATF_TC_WITHOUT_HEAD(disk_full);
+ATF_TC_BODY(disk_full, tc)
+{
+	static const char *const trees[] = { "disk/new", "disk/old" };
+	char *one, path[64];
+	size_t i, len;
+
+	shell("mkdir disk src");
+	blank("src/big.gcda", 100000, 1);
+	plain("src/small.gcda", GCC12, 0, 1, 1);
+	sandbox(CLONE_NEWNS);
+	ATF_REQUIRE_EQ(0, mount("none", "disk", "tmpfs", 0, "size=512k"));
+	shell("mkdir disk/old");
+	one = get_file("src/small.gcda", &len);
+	for (i = 0; i < 2; i++) {
+		merge(ENOSPC, trees[i], trees[i], "src", NULL);
+		(void)snprintf(path, sizeof(path), "%s/big.gcda", trees[i]);
+		ATF_CHECK_STREQ(path, outcome.where);
+		ATF_CHECK_EQ(-1, outcome.offset);
+		ATF_CHECK_EQ(1, outcome.failed);
+		ATF_CHECK_EQ(1, outcome.merged);
+		ATF_CHECK(!exists(path));
+		(void)snprintf(path, sizeof(path), "%s/small.gcda", trees[i]);
+		check_file(path, one, len, trees[i]);
+	}
+	free(one);
+	merge(ENOSPC, "a new file", "disk/file", "src/big.gcda", NULL);
+	ATF_CHECK(!exists("disk/file"));
+	blank("disk/file", 100000, 0);
+	one = get_file("disk/file", &len);
+	merge(ENOSPC, "in its place", "disk/file", "src/big.gcda", NULL);
+	ATF_CHECK_STREQ("disk/file", outcome.where);
+	check_file("disk/file", one, len, "in its place");
+	free(one);
+	shell("{ echo mode: count; for i in $(seq 40000); do "
+	      "echo a.go:$i.1,$i.2 1 1; done; } >long");
+	put_text("disk/text", "mode: count\na.go:1.1,2.2 1 1\n");
+	merge(ENOSPC, "a profile", "disk/text", "long", NULL);
+	ATF_CHECK_STREQ("disk/text", outcome.where);
+	check_text("disk/text", "mode: count\na.go:1.1,2.2 1 1\n");
+	shell("test -z \"$(find disk -name '.gons-*')\"");
+}
+
 /* Before Linux 3.15, on file systems that cannot, and behind old filters. */
 static void
 merge_old(void *unused)
@@ -415,6 +579,7 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, all_or_none);
 	ATF_TP_ADD_TC(tp, skipped);
+	ATF_TP_ADD_TC(tp, where);
 	ATF_TP_ADD_TC(tp, planted);
 	ATF_TP_ADD_TC(tp, tree);
 	ATF_TP_ADD_TC(tp, tree_planted);
@@ -422,6 +587,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, tree_deep);
 	ATF_TP_ADD_TC(tp, tree_vanishing);
 	ATF_TP_ADD_TC(tp, limited);
+	ATF_TP_ADD_TC(tp, disk_full);
 	ATF_TP_ADD_TC(tp, old_kernels);
 	ATF_TP_ADD_TC(tp, replaced);
 	return (atf_no_error());

@@ -14,6 +14,7 @@
 #include <atf-c.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,16 @@ others(void)
 	return n;
 }
 
+/* An allocation that failed is told as what it is. */
+static void
+check_memory(const struct plan *plan, const struct outcome *o)
+{
+	if (strstr(o->out, "fired 1") != NULL &&
+	    strstr(o->out, "outcome ok") == NULL &&
+	    strstr(o->out, strerror(ENOMEM)) == NULL)
+		atf_tc_fail_nonfatal("%s: %s", plan->alloc, o->out);
+}
+
 struct texts {
 	const void *dst, *src, *sum; /* dst NULL: there is none yet */
 	size_t dstlen, srclen, sumlen;
@@ -95,6 +106,7 @@ one_merge(struct plan *plan, const struct texts *t, struct outcome *o)
 	put("merge/src", t->src, t->srclen);
 	play(plan, o);
 	check(plan, o);
+	check_memory(plan, o);
 	done = strstr(o->out, "outcome ok") != NULL;
 	/* an empty one counts as none: it may be locked by somebody else */
 	if (!holds("merge/dst", done ? t->sum : t->dst,
@@ -252,6 +264,7 @@ one_tree(struct plan *plan, struct outcome *o)
 	shell("rm -rf merge/dst");
 	play(plan, o);
 	check(plan, o);
+	check_memory(plan, o);
 	done = strstr(o->out, "outcome ok") != NULL;
 	for (i = 0; i < 2; i++)
 		if (!holds(names[i], SUM, sizeof(SUM) - 1) &&
