@@ -49,9 +49,11 @@ class Case:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             path = os.path.join(plan["programs"], self.program)
             # A case may be in another directory at its end.
+            # Compilers cannot write to /tmp.
             os.execve(path, [path, "-s", plan["programs"], "-r",
                              os.path.join(self.where, "result"),
-                             self.name], plan["environment"])
+                             self.name],
+                      dict(plan["environment"], TMPDIR=self.where))
         finally:
             os._exit(127)
 
