@@ -261,13 +261,13 @@ static int
 spare_status(struct child *child, int *status)
 {
 	siginfo_t info;
-	int r;
+	int is_ours = gons__is_kept(&child->fd[SRC_PIDFD]), r;
 
-	if (child->kernel_tells &&
+	if (is_ours && child->kernel_tells &&
 	    gons__kernel_status(&child->fd[SRC_PIDFD], status))
 		return 1;
 	info.si_pid = 0;
-	if (!gons__pool_is(child->pool) &&
+	if (is_ours && !gons__pool_is(child->pool) &&
 	    syscall(SYS_waitid, ID_PIDFD, child->fd[SRC_PIDFD].fd, &info,
 		WEXITED | WNOHANG, NULL) == 0 &&
 	    info.si_pid != 0) {

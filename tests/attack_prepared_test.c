@@ -471,13 +471,20 @@ pidfd_of_other(pid_t one, pid_t two)
 	return -1;
 }
 
+enum replaced {
+	PREPARED,
+	UNPREPARED, /* there is no prepared process any more */
+	REAPED /* the host knows how its child has ended */
+};
+
 /*
  * While an action runs, the number of the library's descriptor for its process
  * becomes that of another child of the host's.  Its status is the host's.
  */
 static void
-replaced_pidfd_body(void *unused)
+replaced_pidfd_body(void *arg)
 {
+	const enum replaced *when = arg;
 	struct gons_reexec *req = gons_reexec_new("hold");
 	pid_t pid, server = ask().parent;
 	int fd, innocent, life[2], status;
@@ -485,7 +492,6 @@ replaced_pidfd_body(void *unused)
 	siginfo_t info;
 	size_t len;
 
-	(void)unused;
 	rx_pipe(life);
 	rx_keep(req, "LIFE", life[0]);
 	CHILD(gons_reexec_setflags(req, GONS_REEXEC_PREPARED) == 0);
@@ -504,19 +510,27 @@ replaced_pidfd_body(void *unused)
 	} while (len == 0);
 	CHILD((fd = pidfd_of_other(server, pid)) != -1);
 	CHILD(dup2(innocent, fd) == fd);
+	if (*when == UNPREPARED)
+		gons_reexec_unprepare();
+	if (*when == REAPED)
+		CHILD(waitpid(pid, &status, 0) == pid);
 	close(life[1]);
 	/* It may be known from the action's own process alone. */
 	CHILD(gons_reexec_wait(req) == 0 || errno == ECHILD);
 	CHILD(gons_reexec_status(req) != 7 << 8);
 	gons_reexec_free(req);
 	CHILD(fcntl(fd, F_GETFD) != -1);
-	CHILD(waitpid(pid, &status, 0) == pid && status == 7 << 8);
+	if (*when != REAPED)
+		CHILD(waitpid(pid, &status, 0) == pid && status == 7 << 8);
 }
 
 static void
 replaced_pidfd(void)
 {
-	in_child(replaced_pidfd_body, NULL);
+	enum replaced when;
+
+	for (when = PREPARED; when <= REAPED; when++)
+		in_child(replaced_pidfd_body, &when);
 }
 
 /* Waits until it waits in poll(2). */
