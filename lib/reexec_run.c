@@ -10,7 +10,8 @@
  *
  *	NONE -> OFFERED		a spare, or a child that stays, has been sent it
  *	NONE -> ALIVE		the program has been executed
- *	OFFERED -> ALIVE	the spare says that it has read it (TAKEN)
+ *	OFFERED -> ALIVE	the spare says that it has read it (TAKEN), or can
+ *				say no more, as the host has closed the pipe
  *	OFFERED -> NONE		it ended, or does not answer: the next attempt
  *	ALIVE -> RETURNED	its action has, and it stays for the next run
  *	ALIVE -> GONE		it has ended
