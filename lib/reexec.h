@@ -555,6 +555,8 @@ GONS_INTERNAL void gons__watch_fd(
     struct run *, int event, int fd, unsigned events, int how);
 GONS_INTERNAL void gons__watch_source(struct run *, enum source);
 GONS_INTERNAL void gons__unwatch(struct run *, enum source);
+/* Is there such a descriptor, and still our own?  Another one is left alone. */
+GONS_INTERNAL int gons__watch_has(struct run *, enum source);
 GONS_INTERNAL void gons__watch_later(struct run *, enum source);
 GONS_INTERNAL void gons__watch_pool(struct run *, int fd);
 /* When to work again if nothing happens; -1: never. */

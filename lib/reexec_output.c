@@ -78,7 +78,7 @@ gons__output_read(
 {
 	int i;
 
-	for (i = 0; i < READS && run->child.fd[source].fd != -1; i++)
+	for (i = 0; i < READS && gons__watch_has(run, source); i++)
 		if (read_some(set, run, source, SSIZE_MAX) == -1)
 			break;
 }
@@ -87,12 +87,12 @@ int
 gons__output_drain(
     const struct settings *set, struct run *run, enum source source)
 {
-	int fd = run->child.fd[source].fd, left = 0;
+	int left = 0;
 	ssize_t n = 1;
 
-	if (fd == -1)
+	if (!gons__watch_has(run, source))
 		return 1;
-	if (ioctl(fd, FIONREAD, &left) == -1)
+	if (ioctl(run->child.fd[source].fd, FIONREAD, &left) == -1)
 		left = PIPE_MOST;
 	for (; left > 0 && n > 0; left -= (int)n)
 		n = read_some(set, run, source, (size_t)left);

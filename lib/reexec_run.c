@@ -10,7 +10,8 @@
  *
  *	NONE -> OFFERED		a spare, or a child that stays, has been sent it
  *	NONE -> ALIVE		the program has been executed
- *	OFFERED -> ALIVE	the spare says that it has read it (TAKEN)
+ *	OFFERED -> ALIVE	the spare says that it has read it (TAKEN), or can
+ *				say no more, as the host has closed the pipe
  *	OFFERED -> NONE		it ended, or does not answer: the next attempt
  *	ALIVE -> RETURNED	its action has, and it stays for the next run
  *	ALIVE -> GONE		it has ended
@@ -260,6 +261,16 @@ heed_failure(struct facts *facts, const struct reader *r, int value)
 	}
 }
 
+/* A spare has the request, or may have it: no other gets it. */
+static void
+taken(struct run *run)
+{
+	run->at.taken = -1;
+	run->facts.reached = 1;
+	process_is(run, ALIVE);
+	watch_child(run);
+}
+
 static void
 heed(struct run *run, const struct reader *r)
 {
@@ -270,12 +281,8 @@ heed(struct run *run, const struct reader *r)
 	run->unruly |= facts->returned;
 	switch (r->kind) {
 	case MSG_TAKEN:
-		if (run->process == OFFERED) {
-			run->at.taken = -1;
-			facts->reached = 1;
-			process_is(run, ALIVE);
-			watch_child(run);
-		}
+		if (run->process == OFFERED)
+			taken(run);
 		break;
 	case MSG_RETURNED:
 		if (!run->stays || run->process != ALIVE || facts->returned)
@@ -316,6 +323,9 @@ read_tell(struct run *run)
 	struct kept *from = &run->child.fd[SRC_TELL];
 	int r = 1, reads = 0;
 
+	if (from->fd != -1 && !gons__watch_has(run, SRC_TELL) &&
+	    run->process == OFFERED)
+		taken(run);
 	while (from->fd != -1 && r == 1) {
 		r = gons__read_message(from->fd, &run->reader);
 		if (r == 1)
@@ -332,13 +342,14 @@ read_tell(struct run *run)
 static void
 read_action(struct run *run)
 {
-	struct kept *from = &run->child.fd[SRC_ORDERS];
 	struct message message;
 	int pidfd = -1;
 
-	if (from->fd == -1 || run->child.fd[SRC_ACTION].fd != -1)
+	if (!gons__watch_has(run, SRC_ORDERS) ||
+	    run->child.fd[SRC_ACTION].fd != -1)
 		return;
-	if (gons__receive(from->fd, &message, sizeof(message), &pidfd, 1) > 0 &&
+	if (gons__receive(run->child.fd[SRC_ORDERS].fd, &message,
+		sizeof(message), &pidfd, 1) > 0 &&
 	    message.kind == MSG_ACTION)
 		gons__keep_pidfd(&run->child.fd[SRC_ACTION], fd_high(pidfd));
 	else
@@ -442,7 +453,7 @@ stop_further(const struct settings *set, struct run *run)
 		return;
 	}
 	read_tell(run); /* is it supervised? */
-	if (run->stop < STOP_ASKED && run->child.fd[SRC_ORDERS].fd != -1 &&
+	if (run->stop < STOP_ASKED && gons__watch_has(run, SRC_ORDERS) &&
 	    may_supervise(set, run))
 		ask_supervisor(run, now);
 	else

@@ -50,6 +50,7 @@ struct parcel {
 	int number[RIGHTS_MAX];
 	size_t n;
 	int memory; /* ours to close */
+	int has_stderr; /* the host's; else what comes there is dropped */
 };
 
 static int
@@ -81,6 +82,7 @@ pack(const struct launch *launch, struct parcel *parcel)
 	memset(parcel, 0, offsetof(struct parcel, fds));
 	parcel->n = 0;
 	parcel->memory = -1;
+	parcel->has_stderr = launch->stdio[2] != -1;
 	if (launch->nfds + FDS_MORE > RIGHTS_MAX)
 		return E2BIG;
 	errnum = pack_env(launch->envp, &env);
@@ -134,7 +136,8 @@ drop_spare(struct child *child)
 
 /* The spare's descriptors that this run uses; those of a reply stay. */
 static int
-adopt(const struct settings *set, struct child *child, int fds[NSPARE])
+adopt(const struct settings *set, struct child *child, int has_stderr,
+    int fds[NSPARE])
 {
 	int sock = fds[SPARE_SOCKET];
 
@@ -144,7 +147,7 @@ adopt(const struct settings *set, struct child *child, int fds[NSPARE])
 		gons__unkeep(&child->fd[SRC_OUT]);
 		gons__keep(&child->fd[SRC_OUT], fds[SPARE_OUT]);
 	}
-	if ((set->flags & GONS_REEXEC_STDERR_PASS) != 0)
+	if (has_stderr)
 		fd_close(&fds[SPARE_ERR]);
 	else
 		gons__keep(&child->fd[SRC_ERR], fds[SPARE_ERR]);
@@ -188,7 +191,7 @@ to_a_spare(const struct settings *set, struct child *child,
 		    child, (set->flags & GONS_REEXEC_SEALED) != 0, fds);
 		if (errnum != 0)
 			return errnum;
-		sock = adopt(set, child, fds);
+		sock = adopt(set, child, parcel->has_stderr, fds);
 		errnum = hand_over(child, sock, parcel);
 		fd_close(&sock);
 		if (errnum != 0)
@@ -261,13 +264,13 @@ static int
 spare_status(struct child *child, int *status)
 {
 	siginfo_t info;
-	int r;
+	int is_ours = gons__is_kept(&child->fd[SRC_PIDFD]), r;
 
-	if (child->kernel_tells &&
+	if (is_ours && child->kernel_tells &&
 	    gons__kernel_status(&child->fd[SRC_PIDFD], status))
 		return 1;
 	info.si_pid = 0;
-	if (!gons__pool_is(child->pool) &&
+	if (is_ours && !gons__pool_is(child->pool) &&
 	    syscall(SYS_waitid, ID_PIDFD, child->fd[SRC_PIDFD].fd, &info,
 		WEXITED | WNOHANG, NULL) == 0 &&
 	    info.si_pid != 0) {

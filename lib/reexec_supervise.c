@@ -286,17 +286,26 @@ wait_for_release(int release)
 	(void)close(release);
 }
 
-/* 0, and in the action's process s->pid is 0. */
+/*
+ * 0, and in the action's process s->pid is 0.  Without any of these descriptors
+ * this process could not tell how the action ends, so it must not begin.
+ */
 static int
 split(struct supervisor *s, int stays, int *tells, int *asked, int release[2])
 {
 	int errnum;
+	sigset_t all;
 
+	(void)sigfillset(&all);
 	s->told = *tells = s->again = *asked = release[0] = release[1] = -1;
+	s->signals = -1;
 	errnum = gons__open_pipe(&s->told, tells);
 	if (errnum == 0 && stays)
 		errnum = gons__open_socket(SOCK_SEQPACKET, &s->again, asked);
 	if (errnum == 0 && pipe2(release, O_CLOEXEC) == -1)
+		errnum = errno;
+	if (errnum == 0 && (s->signals = fd_high(signalfd(
+				-1, &all, SFD_CLOEXEC | SFD_NONBLOCK))) == -1)
 		errnum = errno;
 	if (errnum == 0) {
 		release[0] = fd_high(release[0]);
@@ -356,8 +365,6 @@ gons__supervise(const struct gons__action *what, int *status)
 		*status = EXIT_FAILURE;
 	} else if (s.pid > 0) {
 		show_action(&s);
-		s.signals =
-		    fd_high(signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
 		errnum = gons__write_quietly(release[1], "", 1);
 		if (errnum != 0) /* it ends without having begun */
 			tell(MSG_FORK, errnum);
@@ -371,6 +378,7 @@ gons__supervise(const struct gons__action *what, int *status)
 		wait_for_release(release[0]);
 	}
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	fd_close(&s.signals);
 	fd_close(&s.told);
 	fd_close(&s.again);
 	fd_close(&s.orders);

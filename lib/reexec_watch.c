@@ -181,6 +181,17 @@ gons__unwatch(struct run *run, enum source source)
 		gons__unkeep(fd);
 }
 
+/* The host may have closed it, and its number be another file's. */
+int
+gons__watch_has(struct run *run, enum source source)
+{
+	const struct kept *fd = &run->child.fd[source];
+
+	if (fd->fd != -1 && !gons__is_kept(fd))
+		gons__unwatch(run, source);
+	return fd->fd != -1;
+}
+
 /*
  * It could not be read, for whatever reason: that is no end of file.  It is
  * tried again now and then, since an event would come at once.

@@ -219,7 +219,7 @@ open_mounted(void)
 	if (fd < 0 && is_missing(-fd)) /* before Linux 5.12 */
 		fd = open_at(AT_FDCWD, "/proc", flags);
 	if (fd < 0)
-		return fd == -EAGAIN ? -ENOENT : fd;
+		return fd == -EAGAIN || fd == -EINTR ? -ENOENT : fd;
 	if (looks_genuine(fd, &info) && magic_of(fd, &info) == MAGIC_PROC) {
 		remember(&info);
 		return fd;

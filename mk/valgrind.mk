@@ -34,8 +34,9 @@ VALGRIND_NOT=	.*_prepared .*_staying pidfd_closed ends_alike \
 		no_hang_for_ever
 # It has signal handlers of its own, and leaves a descriptor open to programs.
 VALGRIND_NOT+=	signals descriptors how_many_descriptors standard_reference \
-		closed_standard descriptors_closed private_variable \
-		private_descriptors
+		closed_standard descriptors_closed private_variable
+# What comes behind the environment is not there what the kernel puts there.
+VALGRIND_NOT+=	mark
 # It lets no other thread of a process run while one waits in F_OFD_SETLKW: the
 # thread that has the lock waits for the thread that wants it.
 VALGRIND_NOT+=	concurrent

@@ -10,6 +10,7 @@
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -455,6 +456,64 @@ closed_behind(void)
 	in_child(closed_behind_body, NULL);
 }
 
+enum {
+	NUMBERS = 128
+}; /* descriptors that are looked at */
+
+/*
+ * All numbers that a run has got become the host's own file meanwhile.  Nothing
+ * is read from that or written to it, and the action does not run once more.
+ */
+static void
+replaced_meanwhile(unsigned flags, int kills)
+{
+	int fd, life[2], mine[2], replaced[NUMBERS] = { 0 }, was[NUMBERS];
+	struct gons_reexec *req = gons_reexec_new("hold");
+	char data[8];
+
+	rx_pipe(life);
+	rx_keep(req, "LIFE", life[0]);
+	CHILD(gons_reexec_setflags(req, rx_mode | flags) == 0);
+	CHILD(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, mine) == 0);
+	CHILD(write(mine[1], "mine", 4) == 4);
+	for (fd = 0; fd < NUMBERS; fd++)
+		was[fd] = fcntl(fd, F_GETFD) != -1;
+	CHILD(gons_reexec_start(req) == 0);
+	for (fd = 0; fd < NUMBERS; fd++)
+		if (!was[fd] && fcntl(fd, F_GETFD) != -1)
+			replaced[fd] = dup2(mine[0], fd) == fd;
+	if (kills)
+		CHILD(gons_reexec_kill(req) == 0);
+	close(life[1]);
+	CHILD(gons_reexec_wait(req) == -1);
+	gons_reexec_free(req);
+	CHILD(recv(mine[0], data, sizeof(data), MSG_DONTWAIT) == 4);
+	CHILD(recv(mine[1], data, sizeof(data), MSG_DONTWAIT) == -1 &&
+	      errno == EAGAIN);
+	for (fd = 0; fd < NUMBERS; fd++)
+		CHILD(!replaced[fd] || fcntl(fd, F_GETFD) != -1);
+}
+
+static void
+all_replaced_body(void *unused)
+{
+	int kills;
+
+	(void)unused;
+	if (RX_PREPARED)
+		CHILD(gons_reexec_prepare() == 0);
+	for (kills = 0; kills < 2; kills++) {
+		replaced_meanwhile(0, kills);
+		replaced_meanwhile(GONS_REEXEC_DIE_WITH_PARENT, kills);
+	}
+}
+
+static void
+all_replaced(void)
+{
+	in_child(all_replaced_body, NULL);
+}
+
 /* This process's descriptor for another than these two; -1: there is none. */
 static int
 pidfd_of_other(pid_t one, pid_t two)
@@ -471,13 +530,20 @@ pidfd_of_other(pid_t one, pid_t two)
 	return -1;
 }
 
+enum replaced {
+	PREPARED,
+	UNPREPARED, /* there is no prepared process any more */
+	REAPED /* the host knows how its child has ended */
+};
+
 /*
  * While an action runs, the number of the library's descriptor for its process
  * becomes that of another child of the host's.  Its status is the host's.
  */
 static void
-replaced_pidfd_body(void *unused)
+replaced_pidfd_body(void *arg)
 {
+	const enum replaced *when = arg;
 	struct gons_reexec *req = gons_reexec_new("hold");
 	pid_t pid, server = ask().parent;
 	int fd, innocent, life[2], status;
@@ -485,7 +551,6 @@ replaced_pidfd_body(void *unused)
 	siginfo_t info;
 	size_t len;
 
-	(void)unused;
 	rx_pipe(life);
 	rx_keep(req, "LIFE", life[0]);
 	CHILD(gons_reexec_setflags(req, GONS_REEXEC_PREPARED) == 0);
@@ -504,19 +569,27 @@ replaced_pidfd_body(void *unused)
 	} while (len == 0);
 	CHILD((fd = pidfd_of_other(server, pid)) != -1);
 	CHILD(dup2(innocent, fd) == fd);
+	if (*when == UNPREPARED)
+		gons_reexec_unprepare();
+	if (*when == REAPED)
+		CHILD(waitpid(pid, &status, 0) == pid);
 	close(life[1]);
 	/* It may be known from the action's own process alone. */
 	CHILD(gons_reexec_wait(req) == 0 || errno == ECHILD);
 	CHILD(gons_reexec_status(req) != 7 << 8);
 	gons_reexec_free(req);
 	CHILD(fcntl(fd, F_GETFD) != -1);
-	CHILD(waitpid(pid, &status, 0) == pid && status == 7 << 8);
+	if (*when != REAPED)
+		CHILD(waitpid(pid, &status, 0) == pid && status == 7 << 8);
 }
 
 static void
 replaced_pidfd(void)
 {
-	in_child(replaced_pidfd_body, NULL);
+	enum replaced when;
+
+	for (when = PREPARED; when <= REAPED; when++)
+		in_child(replaced_pidfd_body, &when);
 }
 
 /* Waits until it waits in poll(2). */
@@ -655,6 +728,8 @@ static const struct rx_case cases[] = {
 	    "a want of descriptors is not taken for another standing" },
 	{ "replaced_pidfd", replaced_pidfd, RX_EXEC,
 	    "no process is reaped whose descriptor has got the number" },
+	{ "all_replaced", all_replaced, 0,
+	    "numbers that became others during a run are not used either" },
 	{ "closed_behind", closed_behind, 0,
 	    "descriptors that became others are neither used nor closed" },
 };

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,77 @@ ATF_TC_BODY(nameless_pidfd, tc)
 	ATF_CHECK_MSG(!gons__is_kept(&kept), "does not know, without /proc");
 	ATF_REQUIRE_EQ(0, kill(other, SIGKILL));
 	ATF_REQUIRE_EQ(other, waitpid(other, NULL, 0));
+}
+
+/* Filters may refuse either way to ask.  After both nothing has ended. */
+ATF_TC_WITHOUT_HEAD(unknown_end);
+ATF_TC_BODY(unknown_end, tc)
+{
+	static const struct rule no_poll[] = {
+#ifdef SYS_poll
+		{ SYS_poll, -1, 0, 0, EPERM },
+#endif
+		{ SYS_ppoll, -1, 0, 0, EPERM },
+	};
+	static const struct rule no_signal = { SYS_pidfd_send_signal, -1, 0, 0,
+		EPERM };
+	pid_t ended = start_child(), pid = start_child();
+	int fd[2];
+
+	need_filters();
+	fd[0] = (int)syscall(SYS_pidfd_open, ended, 0);
+	fd[1] = (int)syscall(SYS_pidfd_open, pid, 0);
+	ATF_REQUIRE(fd[0] != -1 && fd[1] != -1);
+	ATF_REQUIRE_EQ(0, kill(ended, SIGKILL));
+	ATF_REQUIRE_EQ(ended, waitpid(ended, NULL, 0));
+	ATF_CHECK(gons__pidfd_ended(fd[0]));
+	ATF_CHECK(!gons__pidfd_ended(fd[1]));
+	forbid(no_poll, sizeof(no_poll) / sizeof(*no_poll));
+	ATF_CHECK(gons__pidfd_ended(fd[0]));
+	ATF_CHECK(!gons__pidfd_ended(fd[1]));
+	forbid(&no_signal, 1);
+	ATF_CHECK(!gons__pidfd_ended(fd[0]));
+	ATF_CHECK_MSG(!gons__pidfd_ended(fd[1]), "took a refusal for its end");
+	ATF_REQUIRE_EQ(0, kill(pid, SIGKILL));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, 0));
+}
+
+/*
+ * Two threads may be the first to call gons_reexec_check(3).  Files below /proc
+ * stay open for one of them, and for the other nothing does, whatever its number.
+ */
+static void *
+other_thread(void *unused)
+{
+	gons__standing_keep();
+	return unused;
+}
+
+static void
+views_body(void *unused)
+{
+	int after, before, fd;
+	pthread_t thread;
+
+	(void)unused;
+	know_proc();
+	for (fd = 0; fd < STDERR_FILENO; fd++)
+		(void)close(fd);
+	before = count_fds();
+	gons__standing_keep();
+	after = count_fds();
+	CHILD(after > before);
+	CHILD(pthread_create(&thread, NULL, other_thread, NULL) == 0);
+	CHILD(pthread_join(thread, NULL) == 0);
+	CHILD(count_fds() == after);
+	for (fd = 0; fd < STDERR_FILENO; fd++)
+		CHILD(!is_open(fd));
+}
+
+ATF_TC_WITHOUT_HEAD(views);
+ATF_TC_BODY(views, tc)
+{
+	in_child(views_body, NULL);
 }
 
 /* Where no file can be identified, /proc is not trusted. */
@@ -318,6 +390,8 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, another_file);
 	ATF_TP_ADD_TC(tp, nameless_pidfd);
+	ATF_TP_ADD_TC(tp, unknown_end);
+	ATF_TP_ADD_TC(tp, views);
 	ATF_TP_ADD_TC(tp, unidentified);
 	ATF_TP_ADD_TC(tp, memory_flag);
 	ATF_TP_ADD_TC(tp, at_exec);

@@ -8,6 +8,7 @@
 
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <atf-c.h>
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,7 @@
 
 #define MANY 300
 #define AT_ONCE 10
+#define PATIENCE 30000 /* ms for what happens at once */
 #define EACH 4 /* descriptors of a request that runs */
 
 /* Says that it runs, and ends when it is told to. */
@@ -316,6 +319,45 @@ busy(void)
 	gons_multi_free(other);
 }
 
+/* The filter is this thread's alone: the timer is not set before the end. */
+static void *
+start_untimed(void *arg)
+{
+	static const struct rule rules[] = {
+		{ SYS_timerfd_settime, -1, 0, 0, EPERM },
+#ifdef SYS_timerfd_settime64
+		{ SYS_timerfd_settime64, -1, 0, 0, EPERM },
+#endif
+	};
+	struct gons_multi *multi = arg;
+
+	forbid(rules, NELEM(rules));
+	(void)gons_multi_fd(multi);
+	expect_none(multi, 0, EAGAIN);
+	return multi;
+}
+
+/* That the child writes is an event, and that one can be had is another. */
+static void
+woken(void)
+{
+	struct gons_multi *multi = new_multi(1);
+	struct gons_reexec *req = rx_script("out x");
+	pthread_t thread;
+
+	need_filters();
+	gons_reexec_unprepare();
+	ATF_REQUIRE_EQ(0, gons_multi_add(multi, req));
+	ATF_REQUIRE_EQ(0, pthread_create(&thread, NULL, start_untimed, multi));
+	ATF_REQUIRE_EQ(0, pthread_join(thread, NULL));
+	ATF_CHECK_MSG(is_readable(gons_multi_fd(multi), PATIENCE),
+	    "nothing wakes who polls");
+	ATF_CHECK_EQ(req, next(multi));
+	ATF_CHECK_STREQ("x", rx_wait_ok(req));
+	gons_reexec_free(req);
+	gons_multi_free(multi);
+}
+
 /* A loop of the caller's needs no other descriptor. */
 static void
 descriptor(void)
@@ -598,6 +640,7 @@ static const struct rx_case cases[] = {
 	{ "at_most", at_most, 0,
 	    "max requests run at once and come back in the order of their ends" },
 	{ "busy", busy, 0, "A request in a multi is busy until it is back" },
+	{ "woken", woken, 0, "no timer is needed to learn of a child" },
 	{ "descriptor", descriptor, 0,
 	    "Level-triggered for poll and epoll, also after gons_multi_add" },
 	{ "answers_wait", answers_wait, 0,

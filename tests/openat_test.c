@@ -32,6 +32,10 @@
 #include "helpers.h"
 #include "trees.h"
 
+#ifndef SYS_fsopen
+#define SYS_fsopen 430
+#endif
+
 static const int corpus_flags[] = { O_RDONLY, O_RDONLY | O_NOFOLLOW, O_PATH,
 	O_PATH | O_NOFOLLOW, O_RDWR, O_WRONLY | O_TRUNC, O_RDWR | O_CREAT,
 	O_WRONLY | O_CREAT | O_EXCL, O_DIRECTORY, O_RDWR | O_TMPFILE };
@@ -407,6 +411,56 @@ ATF_TC_BODY(proc, tc)
 	both_worlds(false_proc);
 }
 
+/* On /proc, as of a pid namespace that this process is not in. */
+static int
+mount_foreign_proc(void)
+{
+	int status;
+	pid_t pid;
+
+	CHILD((pid = fork()) != -1);
+	if (pid == 0) {
+		CHILD(unshare(CLONE_NEWPID) == 0);
+		CHILD((pid = fork()) != -1);
+		if (pid == 0)
+			_exit(mount("proc", "/proc", "proc", 0, NULL) != 0);
+		CHILD(waitpid(pid, &status, 0) == pid);
+		_exit(status != 0);
+	}
+	CHILD(waitpid(pid, &status, 0) == pid);
+	return status == 0;
+}
+
+/* It is genuine, but this process and its descriptors are not in it. */
+static void
+foreign_proc(void)
+{
+	const struct rule rule = { SYS_fsopen, -1, 0, 0, ENOSYS };
+
+	if (!mount_foreign_proc()) {
+		printf("/proc cannot be mounted here\n");
+		return;
+	}
+	CHILD(access("/proc/self/fd", F_OK) == -1 && errno == ENOENT);
+	forbid(&rule, 1);
+	is_refused("file", O_RDONLY, ENOSYS);
+	is_refused("none", O_RDONLY, ENOENT);
+	CHILD(gons_openat(root, "sub", O_RDONLY) != -1);
+}
+
+ATF_TC(proc_of_others);
+ATF_TC_HEAD(proc_of_others, tc)
+{
+	atf_tc_set_md_var(
+	    tc, "descr", "a /proc in which this process is not, is none");
+}
+ATF_TC_BODY(proc_of_others, tc)
+{
+	(void)tc;
+	need_filters();
+	both_worlds(foreign_proc);
+}
+
 /* The kept descriptor, or -1. */
 static int
 kept(int from)
@@ -632,6 +686,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, cancelled);
 	ATF_TP_ADD_TC(tp, no_openat2);
 	ATF_TP_ADD_TC(tp, proc);
+	ATF_TP_ADD_TC(tp, proc_of_others);
 	ATF_TP_ADD_TC(tp, descriptors);
 	ATF_TP_ADD_TC(tp, tables);
 	ATF_TP_ADD_TC(tp, shortage);

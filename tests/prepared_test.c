@@ -254,6 +254,24 @@ CASE(spares_killed, "spare children that were killed are replaced")
 	works();
 }
 
+/* All but those that libc has for itself and does not let anybody block. */
+CASE(signals_forgotten, "what a spare child was sent while it waited is lost")
+{
+	pid_t pid, spare;
+	int signo;
+
+	CHILD(gons_reexec_setspares(1) == 0);
+	pid = prepared_pid();
+	has_spares(pid, 1);
+	CHILD(live_spares(pid, &spare) == 1);
+	for (signo = 1; signo <= SIGRTMAX; signo++)
+		if (signo != SIGKILL && signo != SIGSTOP &&
+		    (signo < 32 || signo >= SIGRTMIN))
+			CHILD(kill(spare, signo) == 0);
+	CHILD(atoi(result("print_pid")) == spare);
+	works();
+}
+
 static struct abandoned {
 	pid_t host, prepared, spare, copy;
 } * abandoned; /* shared memory */
@@ -395,11 +413,13 @@ CASE(spares_set, "as many children wait as the host wants")
 CASE(stopped, "a prepared process that is stopped does not hold up a request")
 {
 	pid_t pid = prepared_pid();
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	long long start = clock_ms();
 
 	signal_all(pid, SIGSTOP, 1);
 	CHILD(atoi(result("parent")) != pid);
 	CHILD(clock_ms() - start < PATIENCE);
+	CHILD(ended(fd, PATIENCE)); /* it is of no use any more */
 	works();
 }
 
@@ -489,6 +509,35 @@ CASE(killed_meanwhile, "running actions outlive the prepared process")
 		gons_reexec_free(req[i]);
 	}
 	works();
+}
+
+/* By a kernel before Linux 6.15, which leaves it to the child's own parent. */
+CASE_IF(killed_untold, "an action tells its end if nobody else can", (void)0,
+    need_filters())
+{
+	static const struct rule rule = PIDFD_IOCTLS;
+	struct pollfd p = { -1, POLLIN, 0 };
+	struct gons_reexec *req;
+	int fd, life[2];
+	size_t len = 0;
+	pid_t pid;
+
+	forbid(&rule, 1);
+	pid = prepared_pid();
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	start_many(&req, 1, life);
+	p.fd = gons_reexec_fd(req);
+	while (len == 0) {
+		CHILD(poll(&p, 1, PATIENCE) == 1);
+		CHILD(gons_reexec_step(req) == 0);
+		(void)gons_reexec_result(req, &len);
+	}
+	CHILD(kill(pid, SIGKILL) == 0 && ended(fd, PATIENCE));
+	CHILD(write(life[1], "x", 1) == 1); /* it fails by that */
+	CHILD(gons_reexec_wait(req) == -1 && errno == EIO);
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_EXIT);
+	CHILD(gons_reexec_status(req) == 1 << 8);
+	gons_reexec_free(req);
 }
 
 CASE(host_descriptors, "a host without descriptors gets an error")
@@ -643,6 +692,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, invisible);
 	ATF_TP_ADD_TC(tp, killed);
 	ATF_TP_ADD_TC(tp, spares_killed);
+	ATF_TP_ADD_TC(tp, signals_forgotten);
 	ATF_TP_ADD_TC(tp, spare_dies);
 	ATF_TP_ADD_TC(tp, host_dies);
 	ATF_TP_ADD_TC(tp, not_taken);
@@ -654,6 +704,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, stopped_for_a_while);
 	ATF_TP_ADD_TC(tp, many);
 	ATF_TP_ADD_TC(tp, killed_meanwhile);
+	ATF_TP_ADD_TC(tp, killed_untold);
 	ATF_TP_ADD_TC(tp, host_descriptors);
 	ATF_TP_ADD_TC(tp, descriptors);
 	ATF_TP_ADD_TC(tp, processes);

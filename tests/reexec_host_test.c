@@ -48,6 +48,7 @@
 
 #define NTHREADS 8
 #define NREQUESTS 200
+#define LIMIT_MAX 64 /* descriptors; more than a child has and needs */
 
 /*
  * The actions.
@@ -92,9 +93,24 @@ program(void)
 	return 0;
 }
 
+/* A child that finds few descriptors before it runs its action. */
+static void
+be_limited(void)
+{
+	const char *few = getenv("FEW");
+	struct rlimit limit;
+
+	if (few == NULL || getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	limit.rlim_cur = (rlim_t)atoi(few);
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		abort();
+}
+
 __attribute__((constructor)) static void
 register_and_check(void)
 {
+	be_limited();
 	if (gons_reexec_register("answer", answer_number) == -1 ||
 	    gons_reexec_register("program", program) == -1 ||
 	    gons_reexec_register("stay", stay) == -1 ||
@@ -549,9 +565,12 @@ standard_closed(void)
 		ATF_REQUIRE((saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 3)) != -1);
 	for (closed = 1; closed < 8; closed++)
 		for (i = 0; i < NELEM(flags); i++) {
-			req = rx_script((flags[i] & GONS_REEXEC_REPLY) != 0
-					    ? "reply x\nreturn 0"
-					    : "out x\nreturn 0");
+			req = rx_script(
+			    (flags[i] & GONS_REEXEC_REPLY) != 0
+				? "reply x\nreturn 0"
+			    : (flags[i] & GONS_REEXEC_STDERR_PASS) != 0
+				? "err dropped\nout x\nreturn 0"
+				: "out x\nreturn 0");
 			rx_flags(req, flags[i]);
 			for (fd = 0; fd < 3; fd++)
 				if ((closed >> fd & 1) != 0)
@@ -638,6 +657,49 @@ no_descriptors(void)
 	req = rx_script("out x");
 	ATF_CHECK_STREQ("x", rx_ok(req));
 	gons_reexec_free(req);
+}
+
+/*
+ * To have a process run its action a child needs some more.  Without them the
+ * host is told the reason, whichever of them it is that cannot be had.
+ */
+static void
+supervisor_limited(void)
+{
+	static const unsigned flags[] = { GONS_REEXEC_DIE_WITH_PARENT,
+		GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_STAY };
+	struct gons_reexec *req;
+	char few[16];
+	int failed, limit;
+	size_t i;
+
+	for (i = 0; i < NELEM(flags); i++) {
+		req = rx_script("out x\nexit 3");
+		rx_flags(req, flags[i]);
+		failed = 0;
+		limit = 3;
+		do {
+			(void)snprintf(few, sizeof(few), "%d", limit);
+			ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "FEW", few));
+			errno = 0;
+			(void)gons_reexec_run(req);
+			/* what it does not learn is no success */
+			ATF_CHECK_MSG(
+			    gons_reexec_failure(req) != GONS_FAIL_NONE,
+			    "limit %d", limit);
+			if (gons_reexec_failure(req) != GONS_FAIL_START)
+				continue;
+			failed++;
+			ATF_CHECK_EQ_MSG(EMFILE, errno, "limit %d: %s", limit,
+			    gons_reexec_error(req));
+			rx_text(req, "no process can be made for the action");
+		} while (gons_reexec_failure(req) != GONS_FAIL_EXIT &&
+			 ++limit < LIMIT_MAX);
+		ATF_CHECK(failed > 0);
+		ATF_CHECK_EQ(GONS_FAIL_EXIT, gons_reexec_failure(req));
+		ATF_CHECK_STREQ("x", rx_result(req));
+		gons_reexec_free(req);
+	}
 }
 
 /*
@@ -799,6 +861,8 @@ static const struct rx_case cases[] = {
 	    "the host may have closed descriptors 0 to 2" },
 	{ "no_descriptors", no_descriptors, RX_EXEC | RX_UNCOUNTED,
 	    "a start without free descriptors is undone" },
+	{ "supervisor_limited", supervisor_limited, RX_EXEC | RX_UNCOUNTED,
+	    "a supervisor without free descriptors says so" },
 	{ "old_kernel", old_kernel, RX_EXEC,
 	    "a kernel may lack newer system calls" },
 	{ "no_poll", no_poll, 0, "poll(2) may fail while a child runs" },

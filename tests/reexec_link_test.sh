@@ -106,8 +106,9 @@ by_hand_head()
 by_hand_body()
 {
 	app $(pkg-config --cflags --libs gons)
-	for value in answer 0:3,,,,:answer 0:,,,,:answer 0:0,,,,:answer \
-	    1073741824:0,,,,0:answer : 0:99999999999,,,,:answer; do
+	for value in answer : 0:3,,,,:answer 0:3,,,,,,:answer \
+	    0:,,,,,,:answer 0:0,,,,,,:answer 0:99999999999,,,,,,:answer \
+	    1073741824:0,,,,,0,:answer; do
 		atf_check -s exit:1 -o empty -e match:'^gons: .*private' \
 		    env gons_reexec_action="$value" ./app all </dev/null
 	done

@@ -5,16 +5,18 @@
  *
  * Hosts that were executed in an odd way or place: by a descriptor, from
  * memory, without arguments, where something is mounted on a file of /proc;
- * hosts that change their effective user ID; and children whose cgroup changes
- * while they run.
+ * hosts that change their effective user ID; children whose cgroup changes
+ * while they run; and a program that is executed as a child by no host.
  */
 
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <atf-c.h>
 
@@ -308,6 +310,88 @@ covered(void)
 }
 
 /*
+ * The program is executed by somebody who is no host of it.  A text has all
+ * that belongs there, but for a descriptor that only a host would have made:
+ * the pipe to tell the host on, or the socket of a prepared process.
+ */
+
+enum {
+	FILE_FD = 20,
+	PIPE_FD,
+	STREAM_FD,
+	CLOSED_FD
+};
+
+static const struct by_hand {
+	const char *text;
+	int runs;
+} by_hands[] = {
+	{ "0:21,,,,,,:name", 1 },
+	{ "0:20,,,,,,:name", 0 },
+	{ "0:22,,,,,,:name", 0 },
+	{ "0:23,,,,,,:name", 0 },
+	{ "0:,,,,,,:name", 0 },
+	{ "0:21,,,,,,:", 0 },
+	{ "1073741824:21,,,,,20,:name", 0 }, /* GONS__PREPARE */
+	{ "1073741824:21,,,,,21,:name", 0 },
+	{ "1073741824:21,,,,,22,:name", 0 },
+	{ "1073741824:21,,,,,23,:name", 0 },
+	{ "1073741824:21,,,,,,:name", 0 },
+};
+
+static void
+execute_by_hand(const struct by_hand *how, int said)
+{
+	char arg[] = "odd", coverage[] = "GONS_COVERAGE=0", text[64];
+	char *argv[] = { arg, NULL }, *env[] = { text, coverage, NULL };
+	int file, pipes[2], sock[2];
+
+	(void)snprintf(text, sizeof(text), "gons_reexec_action=%s", how->text);
+	file = open("/dev/null", O_RDWR | O_CLOEXEC);
+	CHILD(file != -1 && pipe2(pipes, O_CLOEXEC) == 0);
+	CHILD(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) == 0);
+	CHILD(dup2(file, FILE_FD) == FILE_FD);
+	CHILD(dup2(pipes[1], PIPE_FD) == PIPE_FD);
+	CHILD(dup2(sock[0], STREAM_FD) == STREAM_FD);
+	(void)close(CLOSED_FD);
+	CHILD(dup2(file, STDIN_FILENO) == STDIN_FILENO);
+	CHILD(dup2(said, STDOUT_FILENO) == STDOUT_FILENO);
+	CHILD(dup2(said, STDERR_FILENO) == STDERR_FILENO);
+	(void)execve("/proc/self/exe", argv, env);
+	CHILD(0);
+}
+
+static void
+by_hand(void)
+{
+	char said[1024];
+	int fd[2], status;
+	size_t i, len;
+	ssize_t n;
+	pid_t pid;
+
+	for (i = 0; i < NELEM(by_hands); i++) {
+		rx_pipe(fd);
+		ATF_REQUIRE((pid = fork()) != -1);
+		if (pid == 0)
+			execute_by_hand(&by_hands[i], fd[1]);
+		(void)close(fd[1]);
+		for (len = 0; len < sizeof(said) - 1; len += (size_t)n)
+			if ((n = read(fd[0], said + len,
+				 sizeof(said) - 1 - len)) < 1)
+				break;
+		said[len] = '\0';
+		(void)close(fd[0]);
+		ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
+		ATF_CHECK_EQ_MSG(by_hands[i].runs ? 0 : 1 << 8, status,
+		    "%s: status %#x", by_hands[i].text, status);
+		ATF_CHECK_EQ_MSG(!by_hands[i].runs,
+		    strstr(said, "private") != NULL, "%s: %s", by_hands[i].text,
+		    said);
+	}
+}
+
+/*
  * Cgroups of version 2.
  */
 
@@ -446,6 +530,8 @@ static const struct rx_case cases[] = {
 	    "with another effective user ID the error tells why" },
 	{ "covered", covered, RX_ROOT | RX_UNCOUNTED,
 	    "a file that is mounted on one of /proc is not believed" },
+	{ "by_hand", by_hand, RX_EXEC | RX_UNCOUNTED,
+	    "nobody else starts an action by mistake" },
 	{ "moved", moved, RX_ROOT, "a child that changes its cgroup" },
 	{ "frozen", frozen, RX_ROOT | RX_UNCOUNTED,
 	    "a child whose cgroup is frozen is ended" },

@@ -3,12 +3,16 @@
  *
  * Copyright (c) 2026 The libgons developers
  *
- * gons_reexec_check(3): start-up has joined a mount namespace, so that a copy
- * of the program serves its children.  What that copy keeps of the user's
- * surroundings, and that there is none which could not be set up.
+ * gons_reexec_check(3): start-up has joined a mount namespace, or the program
+ * has privileges of its own, so that a copy of it serves its children.  What
+ * that copy keeps of the user's surroundings, and that there is none which
+ * could not be set up.
  */
 
 #include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -33,6 +37,8 @@
 #define F_SEAL_WRITE 8
 #endif
 
+#define NOT_SECURE 3 /* exit status */
+
 /* Which signals are ignored, and if standard input can be written to. */
 static int
 see(void)
@@ -47,6 +53,40 @@ see(void)
 	printf("ignores %llx, sealed %d", ignored,
 	    (fcntl(STDIN_FILENO, F_GET_SEALS) & F_SEAL_WRITE) != 0);
 	return 0;
+}
+
+/* What the user of a program with privileges has, and this process is not to. */
+static int
+see_user(void)
+{
+	const char *theirs = getenv("THEIRS"), *ours = getenv("OURS");
+	char cwd[4096];
+	mode_t mask = umask(0);
+
+	printf("cwd %s, umask %o, dumpable %d, THEIRS %s, OURS %s",
+	    getcwd(cwd, sizeof(cwd)), (unsigned)mask,
+	    prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), theirs != NULL ? theirs : "-",
+	    ours != NULL ? ours : "-");
+	return 0;
+}
+
+/* As another user's, with privileges of its own. */
+static void
+secure_host(void)
+{
+	struct gons_reexec *req = gons_reexec_new("see_user");
+
+	if (getauxval(AT_SECURE) == 0)
+		_exit(NOT_SECURE);
+	CHILD(req != NULL && gons_reexec_setenv(req, "OURS", "yes") == 0);
+	if (gons_reexec_run(req) == -1)
+		fprintf(stderr, "%s\n", gons_reexec_error(req));
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_NONE);
+	fprintf(stderr, "%s\n", (const char *)gons_reexec_result(req, NULL));
+	CHILD(strcmp(gons_reexec_result(req, NULL),
+		  "cwd /, umask 77, dumpable 0, THEIRS -, OURS yes") == 0);
+	gons_reexec_free(req);
+	_exit(0);
 }
 
 static void
@@ -81,10 +121,15 @@ check(void)
 {
 	const char *what = getenv("SERVED");
 
-	if (gons_reexec_register("see", see) == -1)
+	if (gons_reexec_register("see", see) == -1 ||
+	    gons_reexec_register("see_user", see_user) == -1)
 		abort();
+	if (what != NULL && strcmp(what, "secure") == 0)
+		(void)gons_reexec_allowsecure();
 	gons_reexec_check();
-	if (what != NULL)
+	if (what != NULL && strcmp(what, "secure") == 0)
+		secure_host();
+	else if (what != NULL)
 		host(what);
 }
 
@@ -192,8 +237,66 @@ ATF_TC_BODY(no_bonds, tc)
 	serve(text, refuse_sockets);
 }
 
+/* Set-user-ID; its user has the working directory, wherever that is. */
+static void
+copy_program(void)
+{
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to;
+	struct stat st;
+	off_t at = 0;
+
+	ATF_REQUIRE(from != -1 && fstat(from, &st) == 0);
+	to = open("served", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+	ATF_REQUIRE(to != -1);
+	while (at < st.st_size)
+		ATF_REQUIRE(
+		    sendfile(to, from, &at, (size_t)(st.st_size - at)) > 0);
+	ATF_REQUIRE(fchmod(to, 04755) == 0 && chmod(".", 0755) == 0);
+	(void)close(to);
+	(void)close(from);
+}
+
+static void
+execute_as_nobody(void)
+{
+	char arg[] = "served", *argv[] = { arg, NULL };
+	char what[] = "SERVED=secure", theirs[] = "THEIRS=x";
+	char *env[] = { what, theirs, NULL };
+
+	drop_to_nobody();
+	(void)umask(0);
+	(void)execve("./served", argv, env);
+	CHILD(!"execve");
+}
+
+ATF_TC(secure);
+ATF_TC_HEAD(secure, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "so does one of a set-user-ID program");
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+ATF_TC_BODY(secure, tc)
+{
+	int status;
+	pid_t pid;
+
+	(void)tc;
+	need_nobody();
+	if (SANITIZER)
+		atf_tc_skip("a sanitizer's run time asks its user");
+	copy_program();
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0)
+		execute_as_nobody();
+	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_SECURE)
+		atf_tc_skip("no privileges from files here: nosuid?");
+	ATF_CHECK_EQ_MSG(0, status, "status %#x", status);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
+	ATF_TP_ADD_TC(tp, secure);
 	ATF_TP_ADD_TC(tp, surroundings);
 	ATF_TP_ADD_TC(tp, no_seals);
 	ATF_TP_ADD_TC(tp, no_bonds);

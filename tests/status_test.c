@@ -7,6 +7,8 @@
  * joining itself does, and how it fails, is tested with switch.o.
  */
 
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -26,9 +28,19 @@
 #include <gons.h>
 
 #include "helpers.h"
+#include "status.h"
 
 #define RUN(r) run(r, atf_tc_get_config_var(tc, "srcdir"), "h_ns")
 #define USERNET (CLONE_NEWUSER | CLONE_NEWNET)
+#define MARK_SIZE 10
+
+static char **kernels_envp; /* the array that the kernel has made */
+
+__attribute__((constructor)) static void
+find_envp(void)
+{
+	kernels_envp = environ;
+}
 
 /* Its status is that line, or none if that is NULL. */
 static void
@@ -615,9 +627,8 @@ ATF_TC_WITHOUT_HEAD(private_variable);
 ATF_TC_BODY(private_variable, tc)
 {
 	static const char *const values[] = { "x", "", ":", "::", "1:2",
-		"99999999999999999999:,,,,:x", "0:,,,,:", "0:1,2,3,4,5:x",
-		"-1:,,,,:x", "0:9999999999,,,,:x", "0:,,,,,,:x",
-		"0:9999999999,,,,,,:x" };
+		"99999999999999999999:,,,,,,:x", "0:,,,,,,:", "0:,,,,,:x",
+		"0:1,2,3,4,5,6,7:x", "-1:,,,,,,:x", "0:9999999999,,,,,,:x" };
 	struct program *r;
 	size_t i;
 
@@ -634,47 +645,232 @@ ATF_TC_BODY(private_variable, tc)
 	}
 }
 
-#define NFDS 7 /* in the variable of an action */
+/* It asks for this action, as gons_reexec_start(3) writes it. */
+static const struct {
+	const char *text;
+	unsigned flags;
+	int fd[GONS__NFDS];
+	const char *name; /* empty: the text is malformed */
+} actions[] = {
+	{ "0:,,,,,,:x", 0, { -1, -1, -1, -1, -1, -1, -1 }, "x" },
+	{ "17:103,,,,,,:x", 17, { 103, -1, -1, -1, -1, -1, -1 }, "x" },
+	{ "1:,103,,,,,:x", 1, { -1, 103, -1, -1, -1, -1, -1 }, "x" },
+	{ "1:,,103,,,,:x", 1, { -1, -1, 103, -1, -1, -1, -1 }, "x" },
+	{ "1:,,,103,,,:x", 1, { -1, -1, -1, 103, -1, -1, -1 }, "x" },
+	{ "1:,,,,103,,:x", 1, { -1, -1, -1, -1, 103, -1, -1 }, "x" },
+	{ "1:,,,,,103,:x", 1, { -1, -1, -1, -1, -1, 103, -1 }, "x" },
+	{ "1:,,,,,,103:x", 1, { -1, -1, -1, -1, -1, -1, 103 }, "x" },
+	{ "2147483647:100,101,102,103,104,105,106:a b:c,d", INT_MAX,
+	    { 100, 101, 102, 103, 104, 105, 106 }, "a b:c,d" },
+	{ "0:0,1,2,0,1,2,2147483647:x", 0, { 0, 1, 2, 0, 1, 2, INT_MAX }, "x" },
+	{ .text = "0:,,,,,:x" },
+	{ .text = "0:,,,,,,,:x" },
+	{ .text = "0:,,,,,," },
+	{ .text = "0,,,,,,:x" },
+	{ .text = "0::,,,,,:x" },
+	{ .text = "x:,,,,,,:x" },
+	{ .text = " 0:,,,,,,:x" },
+	{ .text = "-1:,,,,,,:x" },
+	{ .text = "2147483648:,,,,,,:x" },
+	{ .text = "0:,,x,,,,:x" },
+	{ .text = "0:,,+1,,,,:x" },
+	{ .text = "0:,,1 ,,,,:x" },
+	{ .text = "0:,,-1,,,,:x" },
+	{ .text = "0:,,,,,,18446744073709551616:x" },
+};
+
+static const struct gons__action *
+start_with(const char *text)
+{
+	static char variable[512];
+	static char *envp[2];
+
+	(void)snprintf(
+	    variable, sizeof(variable), "gons_reexec_action=%s", text);
+	envp[0] = variable;
+	gons__status_again(envp);
+	CHILD(envp[0] == NULL);
+	return gons__status_action();
+}
+
+/* What it names is for this program alone, and no other inherits it. */
+static void
+check_action(const struct gons__action *action, size_t i)
+{
+	int expected, fd, j;
+
+	CHILD(action->flags == actions[i].flags);
+	for (fd = 100; fd < 100 + GONS__NFDS; fd++) {
+		expected = 0;
+		for (j = 0; j < GONS__NFDS; j++)
+			if (actions[i].fd[j] == fd)
+				expected = FD_CLOEXEC;
+		CHILD(fcntl(fd, F_GETFD) == expected);
+	}
+	for (j = 0; j < GONS__NFDS; j++)
+		CHILD(action->fd[j] == actions[i].fd[j]);
+}
+
+static void
+parse_action(void *arg)
+{
+	const struct gons__action *action;
+	size_t i = *(size_t *)arg;
+	int fd;
+
+	for (fd = 100; fd < 100 + GONS__NFDS; fd++)
+		CHILD(dup2(1, fd) == fd);
+	action = start_with(actions[i].text);
+	CHILD(action != NULL);
+	if (actions[i].name == NULL) {
+		CHILD(action->name[0] == '\0');
+		return;
+	}
+	CHILD(strcmp(actions[i].name, action->name) == 0);
+	check_action(action, i);
+	for (fd = 0; fd < 3; fd++)
+		CHILD(fcntl(fd, F_GETFD) == 0);
+}
+
+static void
+long_name(void *arg)
+{
+	char text[300] = "0:,,,,,,:";
+	size_t len = *(size_t *)arg;
+
+	memset(text + 9, 'n', len);
+	text[9 + len] = '\0';
+	CHILD(strlen(start_with(text)->name) ==
+	      (len <= GONS__NAME_MAX ? len : 0));
+}
+
+ATF_TC_WITHOUT_HEAD(private_action);
+ATF_TC_BODY(private_action, tc)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		printf("%s\n", actions[i].text);
+		in_child(parse_action, &i);
+	}
+	for (i = GONS__NAME_MAX; i <= GONS__NAME_MAX + 1; i++)
+		in_child(long_name, &i);
+}
 
 /*
- * The descriptors of an action are for that alone: no program that is started
- * later inherits them.  Others it does.
+ * The mark, as release 0.2.0 leaves it: copies of other releases look for
+ * nothing else.
  */
-ATF_TC_WITHOUT_HEAD(private_descriptors);
-ATF_TC_BODY(private_descriptors, tc)
+static void
+old_mark(uint64_t word, unsigned char mark[MARK_SIZE])
 {
-	static const int least[] = { 5, 12, 345 };
-	char expected[64], list[NFDS * 16], *p;
-	struct program *r;
-	int fd[2], i, place;
-	size_t k;
+	uint64_t check, key, r[2];
+	int i;
 
-	for (k = 0; k < sizeof(least) / sizeof(least[0]); k++) {
-		for (i = 0; i < 2; i++)
-			ATF_REQUIRE((fd[i] = fcntl(
-					 0, F_DUPFD_CLOEXEC, least[k])) != -1);
-		for (place = 0; place < NFDS; place++) {
-			for (i = 0, p = list; i < NFDS; i++)
-				p += i == place ? sprintf(p, "%d,", fd[0])
-						: sprintf(p, ",");
-			p[-1] = '\0';
-			r = run_new();
-			r->args[0] = "child";
-			r->keep[0] = fd[0];
-			r->keep[1] = fd[1];
-			run_env(r, "gons_reexec_action=%d:%s:x",
-			    least[place % 3], list);
-			RUN(r);
-			ATF_CHECK_EQ(0, r->status);
-			(void)snprintf(
-			    expected, sizeof(expected), "0 1 2 %d", fd[1]);
-			ATF_CHECK_MSG(
-			    strcmp(run_value(r, "fds"), expected) == 0,
-			    "%s: %s are open", list, run_value(r, "fds"));
-		}
-		close(fd[0]);
-		close(fd[1]);
+	memcpy(r, (const void *)getauxval(AT_RANDOM), sizeof(r));
+	key = (r[0] ^ (r[1] << 29 | r[1] >> 35)) * 0x9e3779b97f4a7c15ull;
+	check = (word + 1) * (key | 1);
+	for (i = 0; i < 6; i++)
+		mark[i] = (unsigned char)((word ^ key) >> 8 * i);
+	mark[6] = (unsigned char)(check >> 48);
+	mark[7] = (unsigned char)(check >> 56);
+	mark[8] = 1;
+	mark[9] = '\0';
+}
+
+/* The last variable that has room for a mark. */
+static char *
+roomy_entry(void)
+{
+	char *entry = NULL;
+	int i;
+
+	for (i = 0; kernels_envp[i] != NULL; i++)
+		if (strlen(kernels_envp[i]) + 1 >= MARK_SIZE)
+			entry = kernels_envp[i];
+	CHILD(entry != NULL);
+	return entry;
+}
+
+static void
+leave_and_find(void *unused)
+{
+	static const uint64_t words[] = { 0, 1, 0x123456789abcull,
+		0xfffffffffffeull, 0xffffffffffffull };
+	static char elsewhere[] = "gons_net=x", *array[] = { elsewhere, NULL };
+	unsigned char expected[MARK_SIZE], *place;
+	uint64_t word = 7;
+	char *entry = roomy_entry(), *text = strdup(entry);
+	size_t i;
+
+	(void)unused;
+	CHILD(text != NULL);
+	place = (unsigned char *)entry + strlen(text) + 1 - MARK_SIZE;
+	CHILD(gons__mark_find(kernels_envp, &word) == 0);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		(void)strcpy(entry, text);
+		gons__mark_leave(kernels_envp, entry, words[i]);
+		old_mark(words[i], expected);
+		CHILD(memcmp(expected, place, MARK_SIZE) == 0);
+		CHILD(gons__mark_find(kernels_envp, &word) == 1);
+		CHILD(word == words[i]);
 	}
+	/* neither the check nor what stands behind it may be other */
+	for (i = 6; i < MARK_SIZE; i++) {
+		place[i] ^= 2;
+		CHILD(gons__mark_find(kernels_envp, &word) == 0);
+		place[i] ^= 2;
+	}
+	CHILD(gons__mark_find(kernels_envp, &word) == 1);
+	/* a word without room */
+	(void)strcpy(entry, text);
+	gons__mark_leave(kernels_envp, entry, 1ull << 48);
+	CHILD(gons__mark_find(kernels_envp, &word) == 1 && word == 0);
+	/* not in the memory where the kernel has put the environment */
+	gons__mark_leave(kernels_envp, elsewhere, 1);
+	gons__mark_leave(array, elsewhere, 1);
+	CHILD(strcmp(elsewhere, "gons_net=x") == 0);
+	CHILD(gons__mark_find(array, &word) == 0);
+	free(text);
+}
+
+ATF_TC_WITHOUT_HEAD(mark);
+ATF_TC_BODY(mark, tc)
+{
+	in_child(leave_and_find, NULL);
+}
+
+/* Is it told, without a crash, that some of a structure is not there? */
+ATF_TC_WITHOUT_HEAD(mark_readable);
+ATF_TC_BODY(mark_readable, tc)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = 3 * page;
+	char *p = mmap(NULL, 5 * page, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	/* three pages, and on both sides one that nobody may read */
+	ATF_REQUIRE(p != MAP_FAILED);
+	ATF_REQUIRE_EQ(0, mprotect(p, page, PROT_NONE));
+	ATF_REQUIRE_EQ(0, mprotect(p + 4 * page, page, PROT_NONE));
+	p += page;
+	errno = 4711;
+	ATF_CHECK_EQ(1, gons__mark_readable(p, size));
+	ATF_CHECK_EQ(1, gons__mark_readable(p, 8));
+	ATF_CHECK_EQ(1, gons__mark_readable(p + size - 8, 8));
+	ATF_CHECK_EQ(1, gons__mark_readable(p + 16, size - 16));
+	ATF_CHECK_EQ(1, gons__mark_readable(p + page - 8, page + 16));
+	ATF_CHECK_EQ(0, gons__mark_readable(p, size + 1));
+	ATF_CHECK_EQ(0, gons__mark_readable(p + 8, size));
+	ATF_CHECK_EQ(0, gons__mark_readable(p - 1, size));
+	ATF_CHECK_EQ(0, gons__mark_readable(p - page, page + 8));
+	ATF_CHECK_EQ(0, gons__mark_readable(p + size - 4, 8));
+	ATF_CHECK_EQ(0, gons__mark_readable(p + size, 8));
+	ATF_CHECK_EQ(0, gons__mark_readable(NULL, size));
+	ATF_CHECK_EQ(0, gons__mark_readable((void *)-(uintptr_t)64, size));
+	ATF_REQUIRE_EQ(0, mprotect(p + page, page, PROT_NONE));
+	ATF_CHECK_EQ(0, gons__mark_readable(p, size));
+	ATF_CHECK_EQ(1, gons__mark_readable(p, page));
+	ATF_CHECK_EQ(4711, errno);
 }
 
 ATF_TP_ADD_TCS(tp)
@@ -699,6 +895,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, own_status);
 	ATF_TP_ADD_TC(tp, joined_before);
 	ATF_TP_ADD_TC(tp, private_variable);
-	ATF_TP_ADD_TC(tp, private_descriptors);
+	ATF_TP_ADD_TC(tp, private_action);
+	ATF_TP_ADD_TC(tp, mark);
+	ATF_TP_ADD_TC(tp, mark_readable);
 	return atf_no_error();
 }

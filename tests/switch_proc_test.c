@@ -26,11 +26,13 @@
 #include "h_fuse.h"
 #include "helpers.h"
 #include "internal.h"
+#include "sw.h"
 
 #define NR_open_tree 428
 #define NR_move_mount 429
 #define NR_fsopen 430
 #define NR_fsconfig 431
+#define NR_fsmount 432
 #define NR_openat2 437
 #define NR_statmount 457
 
@@ -215,6 +217,7 @@ ATF_TC_HEAD(genuine, tc)
 }
 ATF_TC_BODY(genuine, tc)
 {
+	static char overlong[400];
 	static const struct query odd[] = {
 		{ "self/exe", 0, ALL(ELOOP) },
 		{ "self/root/etc", 0, ALL(ELOOP) },
@@ -229,9 +232,18 @@ ATF_TC_BODY(genuine, tc)
 		{ "2147483647/ns/net", 1, ALL(ENOENT) },
 		{ "../etc", 0, ALL(EXDEV) },
 		{ "/etc", 0, ALL(EXDEV) },
+		/* a link is one of a directory, and in "ns" if it is any */
+		{ "exe", 2, ALL(EINVAL) },
+		{ "", 2, ALL(EINVAL) },
+		{ "ns/net", 1, ALL(EINVAL) },
+		{ "self/fd/3", 1, ALL(EINVAL) },
+		{ "self/nsns/net", 1, ALL(EINVAL) },
+		{ overlong, 2, ALL(EINVAL) },
 		{ NULL, 0, ALL(0) },
 	};
 
+	memset(overlong, 'x', sizeof(overlong) - 1);
+	memcpy(overlong + sizeof(overlong) - 8, "/ns/net", 8);
 	own_mounts();
 	expect(sound, opens, NULL, -1, -1, NUSERS - 1);
 	expect(odd, opens, NULL, -1, -1, NUSERS - 1);
@@ -448,6 +460,85 @@ ATF_TC_BODY(still_valid, tc)
 	fuse_stop(&f);
 }
 
+/* A rename or a new mount somewhere may disturb any look-up for a moment. */
+static void
+disturbed(void *arg)
+{
+	static const struct rule no_mount = { NR_fsopen, -1, 0, 0, EPERM };
+	int errnum = *(const int *)arg, fd, fds, proc, tries;
+
+	forbid(&no_mount, 1);
+	meddle(NR_openat2);
+	fds = count_fds();
+	meddle_fail(errnum, 3);
+	CHILD((proc = gons__proc_open()) >= 0);
+	CHILD(meddled() > 4);
+	meddle_fail(errnum, 3);
+	CHILD((fd = gons__proc_file(proc, "self/status", O_RDONLY)) >= 0);
+	CHILD(meddled() == 4);
+	close(fd);
+	/* what an earlier call has left in errno says nothing */
+	errno = errnum;
+	CHILD((fd = gons__proc_file(proc, "self/status", O_RDONLY)) >= 0);
+	CHILD(meddled() == 1);
+	close(fd);
+	CHILD(count_fds() == fds + 1);
+	/* not for ever, and not if it is anything else */
+	meddle_fail(errnum, 1000);
+	CHILD(gons__proc_file(proc, "self/status", O_RDONLY) == -errnum);
+	tries = meddled();
+	CHILD(tries > 4 && tries < 100);
+	CHILD(gons__proc_open() == -ENOENT);
+	meddle_fail(EIO, 1);
+	(void)meddled();
+	CHILD(gons__proc_file(proc, "self/status", O_RDONLY) == -EIO);
+	CHILD(meddled() == 1);
+	CHILD(count_fds() == fds + 1);
+}
+
+ATF_TC_WITHOUT_HEAD(disturbed_lookups);
+ATF_TC_BODY(disturbed_lookups, tc)
+{
+	static int errnums[] = { EAGAIN, EINTR };
+
+	need_filters();
+	in_child(disturbed, &errnums[0]);
+	in_child(disturbed, &errnums[1]);
+}
+
+/* A new one may get any number, when another thread closes descriptors. */
+static void
+open_as_zero(void *unused)
+{
+	int fd, fds, proc;
+
+	(void)unused;
+	CHILD(dup2(1, 0) == 0);
+	meddle(NR_fsmount);
+	meddle_close();
+	fds = count_fds();
+	proc = gons__proc_open();
+	CHILD(meddled() == 1);
+	CHILD(proc == 0);
+	CHILD(gons__proc_valid(proc) == 1);
+	CHILD((fd = gons__proc_file(proc, "self/status", O_RDONLY)) > 0);
+	close(fd);
+	CHILD(count_fds() == fds);
+}
+
+ATF_TC(fresh_as_zero);
+ATF_TC_HEAD(fresh_as_zero, tc)
+{
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+ATF_TC_BODY(fresh_as_zero, tc)
+{
+	need_filters();
+	own_mounts();
+	ATF_REQUIRE_EQ(0, mount("none", "/proc", "tmpfs", 0, NULL));
+	in_child(open_as_zero, NULL);
+}
+
 /* Why it is no namespace and no process is found out without its server. */
 static void
 try_reference(const struct fuse *f, const char *ref, int hint)
@@ -506,6 +597,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, fuse_root);
 	ATF_TP_ADD_TC(tp, mounted_inside);
 	ATF_TP_ADD_TC(tp, still_valid);
+	ATF_TP_ADD_TC(tp, disturbed_lookups);
+	ATF_TP_ADD_TC(tp, fresh_as_zero);
 	ATF_TP_ADD_TC(tp, fuse_reference);
 	return atf_no_error();
 }

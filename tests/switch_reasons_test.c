@@ -313,6 +313,8 @@ ATF_TC_BODY(hints_without_proc, tc)
 	static const struct rule limit = { SYS_setns, -1, 0, 0, ENOSPC };
 	static const struct rule invalid = { SYS_setns, -1, 0, 0, EINVAL };
 	static const struct rule unasked = { SYS_unshare, -1, 0, 0, EPERM };
+	static const struct rule untold = { SYS_ioctl, 1, 0xffff,
+		0xb703 /* NSTYPE */, ENOTTY };
 	struct program *r;
 	int i, mnt, net, proc;
 
@@ -342,12 +344,111 @@ ATF_TC_BODY(hints_without_proc, tc)
 		start(tc, r, 0);
 		ATF_CHECK_EQ(EINVAL, (int)run_number(r, "errnum"));
 		ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
+		/* it is a namespace, but nobody can tell of which type */
+		r = run_new();
+		run_env(r, "H_PROC=%d", proc);
+		run_env(r, "gons_uts=fd:%d", net);
+		r->keep[0] = proc;
+		r->keep[1] = net;
+		r->rules[0] = untold;
+		r->nrules = 1;
+		start(tc, r, 0);
+		ATF_CHECK_EQ(EINVAL, (int)run_number(r, "errnum"));
+		ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
 		if (i == 1)
 			break;
 		ATF_REQUIRE_EQ(0, mkdir("/proc/sys", 0755));
 		ATF_REQUIRE_EQ(0, mkdir("/proc/sys/user", 0755));
 		put_file("/proc/sys/user/max_net_namespaces", "7\n");
 	}
+}
+
+/* Descriptor 0 is one like any other, to be opened and closed. */
+static const struct without_stdin {
+	int fd; /* a pidfd of the target; 0: none */
+	const char *variable, *order;
+	int errnum, hint; /* 0: it joins */
+} without_stdin[] = {
+	{ 0, "gons_net=/proc/%d/ns/net", NULL, 0, 0 },
+	{ 0, "gons_target=%d", NULL, 0, 0 },
+	{ 1, "gons_target=fd:%d", NULL, 0, 0 },
+	{ 0, "gons_net=/proc/%d/ns/uts", NULL, EINVAL, GONS_HINT_OTHERTYPE },
+	{ 0, "gons_user=/proc/%d/ns/user", NULL, EINVAL, GONS_HINT_SAME },
+	{ 1, "gons_user=fd:%d", NULL, EINVAL, GONS_HINT_SAME },
+	{ 0, "gons_uts=/proc/%d/ns/uts", NULL, EPERM, GONS_HINT_OWNER },
+	{ 1, "gons_uts=fd:%d", NULL, EPERM, GONS_HINT_OWNER },
+	{ 0, "gons_target=%d", "user", EINVAL, GONS_HINT_SAME },
+	{ 1, "gons_target=fd:%d", "user", EINVAL, GONS_HINT_SAME },
+	{ 0, "gons_target=%d", "uts", EPERM, GONS_HINT_OWNER },
+	{ 1, "gons_target=fd:%d", "uts", EPERM, GONS_HINT_OWNER },
+};
+
+struct zero {
+	const struct without_stdin *row;
+	int number; /* for the variable */
+	int by_proc;
+	int meanwhile; /* another thread closes it, at the first ioctl(2) */
+};
+
+static void
+switch_without_stdin(void *arg)
+{
+	static const struct rule no_ioctls = PIDFD_IOCTLS;
+	const struct zero *z = arg;
+	char variable[64], *envp[] = { variable, NULL };
+	struct gons_env env;
+	struct gons_error error;
+	int closed = 1, fds;
+
+	(void)snprintf(variable, sizeof(variable), z->row->variable, z->number);
+	(void)gons_envparse(envp, &env);
+	env.order = z->row->order;
+	CHILD(dup2(1, 0) == 0);
+	if (z->meanwhile)
+		meddle(SYS_ioctl);
+	if (z->by_proc)
+		forbid(&no_ioctls, 1);
+	fds = count_fds();
+	if (z->meanwhile)
+		meddle_close();
+	else
+		close(0);
+	memset(&error, 0, sizeof(error));
+	CHILD(
+	    gons_switch(&env, NULL, &error) == (z->row->errnum == 0 ? 0 : -1));
+	CHILD(error.errnum == z->row->errnum);
+	CHILD(error.hint == z->row->hint);
+	if (z->meanwhile)
+		closed = meddled() > 0;
+	CHILD(count_fds() == fds - closed);
+}
+
+ATF_TC_WITHOUT_HEAD(no_stdin);
+ATF_TC_BODY(no_stdin, tc)
+{
+	struct target t;
+	struct zero z;
+	size_t i;
+	int how, pidfd;
+
+	need_filters();
+	sandbox(0);
+	target_start(&t, CLONE_NEWNET, 0);
+	pidfd = pidfd_of(t.pid);
+	for (i = 0; i < sizeof(without_stdin) / sizeof(without_stdin[0]); i++) {
+		z.row = &without_stdin[i];
+		z.number = z.row->fd ? pidfd : (int)t.pid;
+		for (how = 0; how < 3; how++) {
+			z.by_proc = how == 1;
+			z.meanwhile = how == 2;
+			printf("%s, order %s%s%s\n", z.row->variable,
+			    z.row->order != NULL ? z.row->order : "-",
+			    z.by_proc ? ", by /proc" : "",
+			    z.meanwhile ? ", by a thread" : "");
+			in_child(switch_without_stdin, &z);
+		}
+	}
+	target_stop(&t);
 }
 
 /* A directory that lacks a type tells nothing, if it is not genuine. */
@@ -383,6 +484,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, limits);
 	ATF_TP_ADD_TC(tp, no_setns);
 	ATF_TP_ADD_TC(tp, hints_without_proc);
+	ATF_TP_ADD_TC(tp, no_stdin);
 	ATF_TP_ADD_TC(tp, no_such_type);
 	return atf_no_error();
 }

@@ -219,6 +219,46 @@ ATF_TC_BODY(target_no_pidfd, tc)
 	target_stop(&t);
 }
 
+/* The same where the library has no pidfd itself to compare it with. */
+ATF_TC_WITHOUT_HEAD(target_no_pidfd_open);
+ATF_TC_BODY(target_no_pidfd_open, tc)
+{
+	static const char *const orders[] = { "", "net", "user,net" };
+	static const int errnums[] = { ENOSYS, EPERM };
+	struct target t;
+	struct program *r;
+	size_t i, n;
+	int fds[4];
+
+	need_userns();
+	target_start(&t, USERNET, 0);
+	fds[0] = open_ref(t.refs[GONS_NET]);
+	fds[1] = open_ref("/dev/null");
+	fds[2] = eventfd(0, EFD_CLOEXEC);
+	fds[3] = pidfd_of(t.pid);
+	for (i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
+		for (n = 0; n < 4; n++) {
+			if (n == 3 && i == 1)
+				continue; /* net alone is denied */
+			r = run_new();
+			r->keep[0] = fds[n];
+			r->rules[0] = (struct rule){ SYS_pidfd_open, -1, 0, 0,
+				errnums[(i + n) % 2] };
+			r->nrules = 1;
+			run_env(r, "gons_target=fd:%d", fds[n]);
+			run_env(r, "gons_order=%s", orders[i]);
+			if (n == 3)
+				JOINED(r,
+				    GONS_BIT(GONS_USER) | GONS_BIT(GONS_NET),
+				    &t);
+			else
+				FAILS(r, GONS_STAGE_OPEN, EINVAL, -1,
+				    GONS_HINT_NOTPIDFD,
+				    "(it does not refer to a process)");
+		}
+	target_stop(&t);
+}
+
 /* It has ended, and been waited for or not; on kernels new and old. */
 ATF_TC_WITHOUT_HEAD(target_exited);
 ATF_TC_BODY(target_exited, tc)
@@ -231,16 +271,19 @@ ATF_TC_BODY(target_exited, tc)
 	target_start(&t, USERNET, 0);
 	fd = pidfd_of(t.pid);
 	target_kill(&t);
-	for (i = 0; i < 16; i++) {
-		if (i == 8)
+	for (i = 0; i < 32; i++) {
+		if (i == 16)
 			target_stop(&t);
+		if ((i & 8) != 0 && (i & 4) == 0)
+			continue;
 		r = run_new();
 		if ((i & 1) != 0)
 			run_env(r, "gons_order=user,net");
-		if ((i & 2) != 0) {
-			r->rules[0] = (struct rule)PIDFD_IOCTLS;
-			r->nrules = 1;
-		}
+		if ((i & 2) != 0)
+			r->rules[r->nrules++] = (struct rule)PIDFD_IOCTLS;
+		if ((i & 8) != 0)
+			r->rules[r->nrules++] =
+			    (struct rule){ SYS_pidfd_open, -1, 0, 0, ENOSYS };
 		if ((i & 4) != 0) {
 			r->keep[0] = fd;
 			run_env(r, "gons_target=fd:%d", fd);
@@ -455,6 +498,22 @@ ATF_TC_BODY(target_no_proc, tc)
 		ATF_CHECK_EQ(net, run_number(r, "ns_net"));
 		ATF_CHECK_EQ(user, run_number(r, "ns_user"));
 	}
+	/* whether it is a pidfd at all can be known no more */
+	for (i = 0; i < 2; i++) {
+		r = run_new();
+		r->keep[0] = proc;
+		r->keep[1] = pidfd;
+		run_env(r, "H_PROC=%d", proc);
+		run_env(r, "gons_target=fd:%d", pidfd);
+		if (i == 1)
+			run_env(r, "gons_order=user,net");
+		r->rules[0] = (struct rule){ SYS_pidfd_open, -1, 0, 0, ENOSYS };
+		r->nrules = 1;
+		start(tc, r, 0);
+		ATF_CHECK_EQ(ENOSYS, (int)run_number(r, "errnum"));
+		ATF_CHECK_EQ(GONS_HINT_KERNEL, (int)run_number(r, "hint"));
+		ATF_CHECK_EQ(own, run_number(r, "ns_net"));
+	}
 	target_stop(&t);
 }
 
@@ -659,6 +718,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, target_contradictions);
 	ATF_TP_ADD_TC(tp, target_bad);
 	ATF_TP_ADD_TC(tp, target_no_pidfd);
+	ATF_TP_ADD_TC(tp, target_no_pidfd_open);
 	ATF_TP_ADD_TC(tp, target_exited);
 	ATF_TP_ADD_TC(tp, target_all_or_none);
 	ATF_TP_ADD_TC(tp, target_denied);

@@ -21,6 +21,10 @@ def confine(directory):
     for arguments in (["--bind", directory, directory],
                       ["-o", "remount,bind,ro", "/"]):
         subprocess.run(["mount"] + arguments, check=True)
+    # Elsewhere a fault could change modes, too.
+    for place in ("/dev", "/dev/shm"):
+        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=False,
+                       stderr=subprocess.DEVNULL)
 
 
 class Case:
@@ -29,6 +33,7 @@ class Case:
         self.where = os.path.join(plan["run"], str(number))
         # Cases look at what is in their directory.
         os.makedirs(os.path.join(self.where, "work"))
+        os.makedirs(os.path.join(self.where, "tmp"))
         self.began = time.monotonic()
         self.end = self.began + limit
         self.timed_out = False
@@ -49,11 +54,11 @@ class Case:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             path = os.path.join(plan["programs"], self.program)
             # A case may be in another directory at its end.
-            # Compilers cannot write to /tmp.
             os.execve(path, [path, "-s", plan["programs"], "-r",
                              os.path.join(self.where, "result"),
                              self.name],
-                      dict(plan["environment"], TMPDIR=self.where))
+                      dict(plan["environment"],
+                           TMPDIR=os.path.join(self.where, "tmp")))
         finally:
             os._exit(127)
 

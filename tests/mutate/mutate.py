@@ -352,6 +352,8 @@ class Worker(Tree):
         finally:
             source.write_text(original)
             (self.lib / built).write_bytes(sound)
+            # The next fault may be in another object of the archive.
+            self.run(self.command(after), self.lib)
 
     def try_cases(self, fault, programs, kills):
         def rank(each):

@@ -103,14 +103,22 @@ parent(void)
 	return 0;
 }
 
-/* Until the other end of descriptor LIFE is closed. */
+static int
+print_pid(void)
+{
+	printf("%d\n", (int)getpid());
+	return 0;
+}
+
+/* Until the other end of descriptor LIFE is closed; a byte is a failure. */
 static int
 hold(void)
 {
 	const char *fd = getenv("LIFE");
 	char c;
 
-	return fd == NULL || read(atoi(fd), &c, 1) != 0;
+	return fd == NULL || write(STDOUT_FILENO, "x", 1) != 1 ||
+	       read(atoi(fd), &c, 1) != 0;
 }
 
 static int
@@ -171,6 +179,7 @@ actions(void)
 	gons_reexec_register("who", who);
 	gons_reexec_register("spoil", spoil);
 	gons_reexec_register("parent", parent);
+	gons_reexec_register("print_pid", print_pid);
 	gons_reexec_register("hold", hold);
 	gons_reexec_register("ignores", ignores);
 	gons_reexec_register("nested", nested);

@@ -6,13 +6,20 @@
  * See sw.h.
  */
 
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 
 #include <atf-c.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,4 +186,89 @@ put_file(const char *path, const char *text)
 	ATF_REQUIRE(fd != -1);
 	ATF_REQUIRE_EQ((ssize_t)strlen(text), write(fd, text, strlen(text)));
 	close(fd);
+}
+
+static int begin[2]; /* pipe: it tells of listener */
+static int listener;
+static int called, closes, errnum_of, fails; /* of both threads */
+
+/* Is one left of them? */
+static int
+take_one(int *number)
+{
+	if (__atomic_load_n(number, __ATOMIC_SEQ_CST) == 0)
+		return 0;
+	(void)__atomic_fetch_sub(number, 1, __ATOMIC_SEQ_CST);
+	return 1;
+}
+
+static void *
+answer_calls(void *unused)
+{
+	struct seccomp_notif call;
+	struct seccomp_notif_resp answer;
+	char c;
+
+	CHILD(read(begin[0], &c, 1) == 1);
+	for (;;) {
+		memset(&call, 0, sizeof(call));
+		memset(&answer, 0, sizeof(answer));
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) == -1) {
+			CHILD(errno == EINTR || errno == ENOENT);
+			continue;
+		}
+		answer.id = call.id;
+		(void)__atomic_fetch_add(&called, 1, __ATOMIC_SEQ_CST);
+		if (take_one(&closes))
+			(void)close(0);
+		if (take_one(&fails))
+			answer.error =
+			    -__atomic_load_n(&errnum_of, __ATOMIC_SEQ_CST);
+		else
+			answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	}
+	return unused;
+}
+
+/* The thread comes first: the filter is not its own. */
+void
+meddle(long nr)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
+	pthread_t thread;
+
+	CHILD(pipe2(begin, O_CLOEXEC) == 0);
+	CHILD(pthread_create(&thread, NULL, answer_calls, NULL) == 0);
+	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+	    SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	CHILD(listener != -1);
+	CHILD(write(begin[1], "", 1) == 1);
+}
+
+void
+meddle_fail(int errnum, int times)
+{
+	__atomic_store_n(&errnum_of, errnum, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&fails, times, __ATOMIC_SEQ_CST);
+}
+
+void
+meddle_close(void)
+{
+	__atomic_store_n(&closes, 1, __ATOMIC_SEQ_CST);
+}
+
+int
+meddled(void)
+{
+	return __atomic_exchange_n(&called, 0, __ATOMIC_SEQ_CST);
 }

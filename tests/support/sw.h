@@ -46,4 +46,16 @@ void set_refs(struct program *, unsigned mask, const struct target *);
 int hide_proc(void);
 void put_file(const char *path, const char *text);
 
+/*
+ * For children: another thread of the process is asked about each call of one
+ * kind that this thread makes from now on.
+ */
+void meddle(long nr);
+/* Of the next calls so many fail. */
+void meddle_fail(int errnum, int times);
+/* Standard input is closed while the next call is made. */
+void meddle_close(void);
+/* How many calls there were since this was asked last. */
+int meddled(void);
+
 #endif /* SW_H */
