@@ -100,7 +100,9 @@ int
 gons__cov_fault(struct merge *m, int error, unsigned indst, int64_t at)
 {
 	m->rep.indst = indst;
-	m->rep.at = at;
+	/* No other failure is about a byte. */
+	m->rep.at =
+	    error == EBADMSG || error == ESTALE || error == ENOTSUP ? at : -1;
 	return error;
 }
 

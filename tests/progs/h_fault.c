@@ -808,16 +808,19 @@ visit(const char *name)
 static int
 merge(const char *dst, const char *src)
 {
+	struct gons_covstat outcome;
 	const char *const srcs[1] = { src };
 	long blocks = live;
 	int errnum, fds = count_fds(), r;
 
 	arm("host");
 	mark(1);
-	r = gons_covmerge(dst, srcs, 1, NULL);
+	r = gons_covmerge(dst, srcs, 1, &outcome);
 	errnum = errno;
 	mark(0);
 	fail_at = 0;
+	if (r != 0 && errnum == ENOMEM && outcome.offset != -1)
+		problem("no memory at byte %lld", (long long)outcome.offset);
 	if (r != 0 && (r != -1 || errnum <= 0))
 		problem("returned %d, errno %d", r, errnum);
 	printf(
