@@ -209,6 +209,11 @@ GONS_INTERNAL int gons__cov_input(
  * time is hidden from us if it is not linked into the same module.  So the
  * sections themselves are added up: the parent lists them at the beginning of a
  * memfd, and the child copies its counters behind that.
+ *
+ * A module that the child loads late, after gons__cov_child(), has found the
+ * parent's LLVM_PROFILE_FILE, and its run time adds to that file what it finds
+ * in its section when the child exits.  The sum stays in the section.  So these
+ * are saved and set to 0 before any exit handler runs, and never afterwards.
  */
 struct area {
 	uint64_t module; /* hash of its program headers */
@@ -220,6 +225,7 @@ struct area {
 	uint64_t bits; /* these are bitmaps */
 	uint64_t at; /* where in the memfd the copy goes */
 	uint64_t done; /* it is there, and complete */
+	uint64_t early; /* the child had the module from the beginning */
 };
 
 struct areas {
@@ -229,9 +235,11 @@ struct areas {
 };
 
 enum visit {
-	VISIT_SAVE,
-	VISIT_ADD,
-	VISIT_RESET
+	VISIT_BEGIN, /* the modules that are there now are early */
+	VISIT_SAVE_LATE, /* moves the counters of the others to the memfd */
+	VISIT_SAVE, /* and those of the early ones */
+	VISIT_ADD, /* adds what is in the memfd */
+	VISIT_RESET /* sets all to 0 */
 };
 
 /*
@@ -246,7 +254,6 @@ GONS_INTERNAL int gons__cov_areas_init(int exe, int paths);
 GONS_INTERNAL struct areas *gons__cov_areas(int paths);
 /* The list as the child finds it in the memfd; NULL if it makes no sense. */
 GONS_INTERNAL struct areas *gons__cov_areas_load(int);
-/* Saves all counters to the memfd, adds what is there, or sets them to 0. */
 GONS_INTERNAL void gons__cov_visit(const struct areas *, enum visit, int);
 
 /* covmerge_gcov.c */

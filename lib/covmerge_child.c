@@ -16,6 +16,14 @@
 #include <signal.h>
 #include <unistd.h>
 
+/*
+ * Of glibc: has a function called at the end of this thread, which is before
+ * the handlers of atexit(3) if the thread calls exit(3).  That is how C++ has
+ * destructors for what belongs to a thread.
+ */
+extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *)
+    __attribute__((weak));
+
 static struct {
 	int fd[2];
 	dev_t dev; /* of fd[0]: the action may have closed it */
@@ -130,19 +138,36 @@ child_lost(void)
 	}
 }
 
+static void
+child_save(enum visit what)
+{
+	struct areas *areas = gons__cov_areas_load(child.fd[1]);
+
+	if (areas != NULL)
+		gons__cov_visit(areas, what, child.fd[1]);
+	free(areas);
+}
+
+/*
+ * exit(3) begins.  The handlers of modules that were loaded late come before
+ * ours, so this cannot be one.
+ */
+static void
+child_leave(void *unused)
+{
+	(void)unused;
+	child_save(VISIT_SAVE_LATE);
+}
+
 /* The coverage runtime writes soon, relative to the working directory. */
 static void
 child_exit(void)
 {
-	struct areas *areas;
 	int arrived;
 
 	child.ending = 1;
 	arrived = !child.lost && child_arrive();
-	if ((areas = gons__cov_areas_load(child.fd[1])) != NULL) {
-		gons__cov_visit(areas, VISIT_SAVE, child.fd[1]);
-		free(areas);
-	}
+	child_save(VISIT_SAVE);
 	(void)unsetenv("GCOV_PREFIX_STRIP");
 	if (!arrived) {
 		child_lost();
@@ -237,9 +262,15 @@ gons__cov_child(const int fd[2], int forked)
 		child_reset(areas);
 	else
 		child_env(areas);
+	if (areas != NULL)
+		gons__cov_visit(areas, VISIT_BEGIN, fd[1]);
 	free(areas);
-	if (!child.ready && atexit(child_exit) == 0)
+	if (!child.ready && atexit(child_exit) == 0) {
 		child.ready = 1;
+		if (__cxa_thread_atexit_impl != NULL)
+			(void)__cxa_thread_atexit_impl(
+			    child_leave, NULL, &child);
+	}
 	if (sigaction(SIGTERM, NULL, &sa) == 0 && sa.sa_handler == SIG_DFL) {
 		memset(&sa, 0, sizeof(sa));
 		sa.sa_handler = child_signal;

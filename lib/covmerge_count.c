@@ -336,7 +336,26 @@ area_add(const struct area *a, unsigned char *to, int fd, off_t done)
 	}
 }
 
-/* Adds, saves or resets the areas of one module. */
+/* Where a member of one of the areas is in the memfd. */
+static off_t
+area_at(uint64_t i, size_t member)
+{
+	return (off_t)(offsetof(struct areas, area) + i * sizeof(struct area) +
+		       member);
+}
+
+/* Moves the counters to the memfd: the module's run time finds none. */
+static void
+area_save(const struct area *a, void *from, int fd, off_t done)
+{
+	static const uint64_t one = 1;
+
+	if (write_at(fd, from, a->size, (off_t)a->at) == 0)
+		(void)write_at(fd, &one, sizeof(one), done);
+	memset(from, 0, a->size);
+}
+
+/* Does that to the areas of one module. */
 static int
 area_visit(struct dl_phdr_info *info, size_t size, void *data)
 {
@@ -359,14 +378,16 @@ area_visit(struct dl_phdr_info *info, size_t size, void *data)
 			module_hash(module_at(info, a->names), a->nnames))
 			continue;
 		p = (void *)(uintptr_t)(info->dlpi_addr + a->vaddr);
-		done = (off_t)(offsetof(struct areas, area) + i * sizeof(*a) +
-			       offsetof(struct area, done));
-		if (v->what == VISIT_RESET)
+		done = area_at(i, offsetof(struct area, done));
+		if (v->what == VISIT_BEGIN)
+			(void)write_at(v->fd, &one, sizeof(one),
+			    area_at(i, offsetof(struct area, early)));
+		else if (v->what == VISIT_RESET)
 			memset(p, 0, a->size);
 		else if (v->what == VISIT_ADD)
 			area_add(a, p, v->fd, done);
-		else if (write_at(v->fd, p, a->size, (off_t)a->at) == 0)
-			(void)write_at(v->fd, &one, sizeof(one), done);
+		else if ((v->what == VISIT_SAVE) == (a->early != 0))
+			area_save(a, p, v->fd, done);
 	}
 	return 0;
 }

@@ -9,6 +9,11 @@
  *
  * The result is followed while it comes, and decoded as soon as its first
  * value has ended.  Scanner and value are attached to the request's outcome.
+ * A run does not fail because there is no memory for the value: the result is
+ * complete, and gons_json_result() decodes it again.
+ *
+ * jansson says that there was no memory by errno alone: its error codes tell of
+ * syntax then, or of nothing.
  */
 
 #include <sys/types.h>
@@ -84,10 +89,13 @@ encode(const json_t *value, struct text *text)
 	memset(text, 0, sizeof(*text));
 	if (value == NULL)
 		return EINVAL;
+	errno = 0;
 	if (json_dump_callback(value, add_text, text, ENCODE_FLAGS) == 0)
 		return 0;
+	if (text->errnum == 0)
+		text->errnum = errno == ENOMEM ? ENOMEM : EINVAL;
 	free(text->data);
-	return text->errnum != 0 ? text->errnum : EINVAL;
+	return text->errnum;
 }
 
 int
@@ -131,7 +139,7 @@ new_outcome(struct gons_reexec *req)
 
 /*
  * The parser sees all of a malformed result that has come, for its words are
- * better.  Returns -1 with the reason in why.
+ * better.  Returns 0, ENOMEM, or EBADMSG with the reason in why.
  */
 static int
 decode(const struct gons_reexec *req, struct outcome *outcome,
@@ -140,30 +148,33 @@ decode(const struct gons_reexec *req, struct outcome *outcome,
 	json_error_t error;
 	const char *text;
 	size_t len;
+	int nomem;
 
 	if (outcome->end.where == JSON_END_OUTSIDE &&
 	    verdict == JSON_END_MORE) {
 		(void)snprintf(why, WHY_SIZE, "it is empty");
-		return -1;
+		return EBADMSG;
 	}
 	text = gons_reexec_result(req, &len);
 	if (verdict == JSON_END_HERE)
 		len = outcome->end.at;
+	errno = 0;
 	outcome->value = json_loadb(text, len, DECODE_FLAGS, &error);
-	if (outcome->value != NULL && verdict != JSON_END_NEVER)
-		return 0;
-	if (outcome->value != NULL) {
+	nomem = outcome->value == NULL && errno == ENOMEM;
+	if (verdict != JSON_END_NEVER && (outcome->value != NULL || nomem))
+		return nomem ? ENOMEM : 0;
+	if (outcome->value != NULL || nomem) {
 		/* The parser overlooks a NUL byte after a number. */
 		(void)snprintf(why, WHY_SIZE,
 		    "unexpected byte 0x%02x (position %zu)",
 		    (unsigned char)text[outcome->end.at - 1], outcome->end.at);
 		json_decref(outcome->value);
 		outcome->value = NULL;
-		return -1;
+		return EBADMSG;
 	}
 	(void)snprintf(why, WHY_SIZE, "%s (line %d, column %d, position %d)",
 	    error.text, error.line, error.column, error.position);
-	return -1;
+	return EBADMSG;
 }
 
 /* For gons_reexec_setcomplete(). */
@@ -171,21 +182,28 @@ static int
 follow(void *state, const void *more, size_t len)
 {
 	struct gons_reexec *req = state;
-	struct outcome *outcome = gons__reexec_attached(req);
+	struct outcome *outcome = gons__reexec_attached(req), own;
 	enum json_end_verdict verdict;
 	char why[WHY_SIZE];
+	int last = len == 0, errnum;
 
-	if (outcome == NULL && (outcome = new_outcome(req)) == NULL) {
-		gons__reexec_reject(req, strerror(ENOMEM));
-		return -1;
+	memset(&own, 0, sizeof(own));
+	if (outcome == NULL) {
+		/* The first piece; without memory, each is seen as the first. */
+		more = gons_reexec_result(req, &len);
+		if ((outcome = new_outcome(req)) == NULL)
+			outcome = &own;
 	}
 	verdict = json_end_feed(&outcome->end, more, len);
-	if (verdict == JSON_END_MORE && len > 0)
+	if (verdict == JSON_END_MORE && !last)
 		return 0;
-	if (decode(req, outcome, verdict, why) == 0)
-		return 1;
-	gons__reexec_reject(req, why);
-	return -1;
+	errnum = decode(req, outcome, verdict, why);
+	json_decref(own.value);
+	if (errnum == EBADMSG) {
+		gons__reexec_reject(req, why);
+		return -1;
+	}
+	return verdict == JSON_END_HERE || errnum == 0;
 }
 
 /* Nothing to free: what it needs is attached when the result comes. */
@@ -220,21 +238,21 @@ decoded(struct gons_reexec *req)
 	char why[WHY_SIZE], text[2 * WHY_SIZE];
 	const void *result;
 	size_t len;
+	int errnum = ENOMEM;
 
 	if (outcome != NULL && outcome->value != NULL)
 		return outcome->value;
-	if ((outcome = new_outcome(req)) == NULL) {
-		(void)gons__reexec_fail(
-		    req, GONS_FAIL_NONE, ENOMEM, strerror(ENOMEM));
-		return NULL;
+	if ((outcome = new_outcome(req)) != NULL) {
+		result = gons_reexec_result(req, &len);
+		errnum = decode(req, outcome,
+		    json_end_feed(&outcome->end, result, len), why);
 	}
-	result = gons_reexec_result(req, &len);
-	if (decode(req, outcome, json_end_feed(&outcome->end, result, len),
-		why) == 0)
+	if (errnum == 0)
 		return outcome->value;
-	(void)snprintf(
-	    text, sizeof(text), "the result does not decode: %s", why);
-	(void)gons__reexec_fail(req, GONS_FAIL_RESULT, EBADMSG, text);
+	(void)snprintf(text, sizeof(text), "the result does not decode: %s",
+	    errnum == ENOMEM ? strerror(ENOMEM) : why);
+	(void)gons__reexec_fail(req,
+	    errnum == ENOMEM ? GONS_FAIL_NONE : GONS_FAIL_RESULT, errnum, text);
 	return NULL;
 }
 
@@ -355,18 +373,15 @@ gons_json_input(void)
 	json_error_t error;
 	json_t *value;
 
+	errno = 0;
 	value = json_load_callback(read_input, &input, DECODE_FLAGS, &error);
 	if (value != NULL && input.errnum == 0)
 		return value;
 	json_decref(value);
 	if (input.errnum != 0)
 		errno = input.errnum;
-	else if (input.at == 0)
-		errno = ENODATA;
-	else if (json_error_code(&error) == json_error_out_of_memory)
-		errno = ENOMEM;
-	else
-		errno = EBADMSG;
+	else if (errno != ENOMEM)
+		errno = input.at == 0 ? ENODATA : EBADMSG;
 	return NULL;
 }
 

@@ -11,13 +11,13 @@ count()
 	gcc)	gcov -t counted.c ;;
 	clang)	$llvm_cov gcov -t counted.c ;;
 	llvm)	$llvm_data merge -o merged *.profraw &&
-		$llvm_cov show ./app -instr-profile=merged |
+		$llvm_cov show ${counting:-./app} -instr-profile=merged |
 		sed 's/^[^|]*|//' ;;
 	esac 2>tool | sed -n 's/#####/0/; s/^ *\([0-9]*\).*COUNTED.*/\1/p'
 }
 
-# counted KIND COMPILER...: each child once, however it was started.
-counted()
+# prepare KIND COMPILER...: what all cases need, and where they count.
+prepare()
 {
 	kind=$1
 	shift
@@ -30,6 +30,16 @@ counted()
 	[ $kind = gcc ] || [ -n "$llvm_cov" ] || atf_skip "there is no llvm-cov"
 	[ $kind != llvm ] || [ -n "$llvm_data" ] ||
 	    atf_skip "there is no llvm-profdata"
+	mkdir root tmp
+	export LLVM_PROFILE_FILE="$PWD/app-%m.profraw"
+	unset GCOV_PREFIX GCOV_PREFIX_STRIP GONS_COVERAGE
+}
+
+# counted KIND COMPILER...: each child once, however it was started.
+counted()
+{
+	prepare "$@"
+	shift
 	cat >counted.c <<-'END'
 	#include <sys/mount.h>
 	#include <sys/syscall.h>
@@ -149,11 +159,8 @@ counted()
 		return 0;
 	}
 	END
-	mkdir root tmp
 	places="killed chroot pivot late"
 	[ "$(id -u)" -ne 0 ] || places="$places user"
-	export LLVM_PROFILE_FILE="$PWD/app-%m.profraw"
-	unset GCOV_PREFIX GCOV_PREFIX_STRIP GONS_COVERAGE
 	for how in '' -static; do
 		links "$@" $how -D_GNU_SOURCE -c counted.c \
 		    $(pkg-config --cflags gons)
@@ -243,6 +250,156 @@ counted_at()
 	[ $1 = killed ] || rm -f *.gcda *.profraw
 }
 
+# plugged KIND COMPILER...: a shared object that the action loads, and maybe the
+# host, after gons_reexec_check().
+plugged()
+{
+	prepare "$@"
+	shift
+	cat >counted.c <<-'END'
+	int plug(int);
+
+	int
+	plug(int n)
+	{
+		return n + 1; /* COUNTED */
+	}
+	END
+	cat >app.c <<-'END'
+	#include <sys/mount.h>
+	#include <dlfcn.h>
+	#include <sched.h>
+	#include <stdio.h>
+	#include <stdlib.h>
+	#include <string.h>
+	#include <unistd.h>
+	#include <gons.h>
+
+	static int
+	is(const char *how)
+	{
+		return strstr(getenv("HOW"), how) != NULL;
+	}
+
+	static void *
+	load(void)
+	{
+		void *lib = dlopen(getenv("PLUG"),
+		    RTLD_NOW | (is("kept") ? RTLD_NODELETE : 0));
+
+		if (lib != NULL)
+			return lib;
+		fprintf(stderr, "%s\n", dlerror());
+		exit(1);
+	}
+
+	static int
+	go(void)
+	{
+		static int gone;
+
+		if (!is("chroot") || gone++ > 0)
+			return 0;
+		return unshare(CLONE_NEWUSER | CLONE_NEWNS) == -1 ||
+		    (is("null") && mount("/dev/null", "root/dev/null", NULL,
+		    MS_BIND, NULL) == -1) || chroot("root") == -1 ||
+		    chdir("/") == -1;
+	}
+
+	static int
+	action(void)
+	{
+		void *lib = load();
+		int (*plug)(int);
+
+		*(void **)&plug = dlsym(lib, "plug");
+		if (go() != 0)
+			return 2;
+		printf("%d", plug(1));
+		if (is("closed"))
+			dlclose(lib);
+		if (is("killed")) {
+			fclose(stdout);
+			pause();
+		}
+		if (is("exit"))
+			exit(0);
+		return 0;
+	}
+
+	int
+	main(void)
+	{
+		struct gons_reexec *req;
+		int i;
+
+		gons_reexec_register("action", action);
+		gons_reexec_check();
+		if (is("both"))
+			load();
+		req = gons_reexec_new("action");
+		gons_reexec_setgrace(req, 50);
+		if (is("prepared"))
+			gons_reexec_setflags(req, GONS_REEXEC_PREPARED);
+		if (is("stays"))
+			gons_reexec_setflags(req, GONS_REEXEC_STAY);
+		if (is("null"))
+			gons_reexec_setenv(req, "LLVM_PROFILE_FILE",
+			    "/dev/null");
+		for (i = 0; i < 3; i++)
+			if (gons_reexec_run(req) == -1) {
+				fprintf(stderr, "%s\n", gons_reexec_error(req));
+				return 1;
+			}
+		gons_reexec_free(req);
+		return 0;
+	}
+	END
+	mkdir root/dev
+	: >root/dev/null
+	export PLUG="$PWD/plug.so"
+	counting=$PLUG
+	links "$@" -fPIC -c counted.c
+	links "$@" -shared -o plug.so counted.o
+	links "$@" -D_GNU_SOURCE -c app.c $(pkg-config --cflags gons)
+	links "$@" -o app app.o $(pkg-config --libs gons) -ldl
+	for who in both child; do
+		plugged_by $who
+		plugged_by "$who exit"
+		plugged_by "$who killed"
+		plugged_by "$who closed"
+		plugged_by "$who prepared"
+		plugged_by "$who stays"
+	done
+	# A module's run time goes where the caller says; what is counted does
+	# not, if the host has the module, too.
+	for how in both 'both exit' 'both killed' 'both prepared' 'both stays'
+	do
+		plugged_by "$how chroot null"
+	done
+	if [ $kind != llvm ]; then
+		plugged_by 'child chroot'
+		plugged_by 'child kept closed chroot'
+	fi
+	# Even where it makes a file of its own in that root.
+	[ $kind != llvm ] || plugged_by 'both chroot'
+}
+
+# plugged_by HOW: three children, and three again.
+plugged_by()
+{
+	echo "$kind: $1"
+	for n in 3 6; do
+		atf_check env TMPDIR="$PWD/tmp" HOW="$1" ./app
+		count $kind >got
+		atf_check -o inline:"$n\n" cat got
+	done
+	[ "$kind $1" = 'llvm both chroot' ] || atf_check \
+	    -o inline:'root/dev\nroot/dev/null\n' find root tmp -mindepth 1
+	atf_check test ! -s root/dev/null
+	rm -f *.gcda *.profraw
+}
+
 atf_test_case gcc
 gcc_head()
 {
@@ -273,11 +430,41 @@ llvm_body()
 	counted llvm clang -fprofile-instr-generate -fcoverage-mapping
 }
 
+atf_test_case gcc_plugin
+gcc_plugin_head()
+{
+	atf_set descr 'shared objects of gcc --coverage that are loaded late'
+}
+gcc_plugin_body()
+{
+	plugged gcc gcc --coverage
+}
+
+atf_test_case clang_plugin
+clang_plugin_head()
+{
+	atf_set descr 'shared objects of clang --coverage that are loaded late'
+}
+clang_plugin_body()
+{
+	plugged clang clang --coverage
+}
+
+atf_test_case llvm_plugin
+llvm_plugin_head()
+{
+	atf_set descr 'shared objects that are loaded late, source-based'
+}
+llvm_plugin_body()
+{
+	plugged llvm clang -fprofile-instr-generate -fcoverage-mapping
+}
+
 atf_init_test_cases()
 {
 	# shellcheck source=tests/support/common.sh
 	. "$(atf_get_srcdir)/support/common.sh"
-	for tc in gcc clang llvm; do
+	for tc in gcc clang llvm gcc_plugin clang_plugin llvm_plugin; do
 		atf_add_test_case $tc
 	done
 }

@@ -47,6 +47,21 @@ begin(void)
 	ATF_REQUIRE_EQ(0, write_at(mem, areas, list_size(), 0));
 }
 
+/* The list as a child has it, which has found the sections early or not. */
+static struct areas *
+begin_child(int early)
+{
+	struct areas *childs;
+
+	ATF_REQUIRE((childs = gons__cov_areas_load(mem)) != NULL);
+	if (!early)
+		return childs;
+	gons__cov_visit(childs, VISIT_BEGIN, mem);
+	free(childs);
+	ATF_REQUIRE((childs = gons__cov_areas_load(mem)) != NULL);
+	return childs;
+}
+
 static void
 end(void)
 {
@@ -55,8 +70,8 @@ end(void)
 }
 
 /* The child saves what the parent adds; what is full stays full. */
-ATF_TC_WITHOUT_HEAD(there_and_back);
-ATF_TC_BODY(there_and_back, tc)
+static void
+there_and_back_at(enum visit save)
 {
 	static const uint64_t t[][3] = {
 		{ 1, 2, 3 },
@@ -78,9 +93,8 @@ ATF_TC_BODY(there_and_back, tc)
 	bits[0] = 2;
 	bits[1] = 0x80;
 	bits[2] = 4;
-	ATF_REQUIRE((childs = gons__cov_areas_load(mem)) != NULL);
-	gons__cov_visit(childs, VISIT_SAVE, mem);
-	gons__cov_visit(childs, VISIT_RESET, -1);
+	childs = begin_child(save == VISIT_SAVE);
+	gons__cov_visit(childs, save, mem);
 	free(childs);
 	for (i = 0; i < N; i++)
 		ATF_REQUIRE_EQ_MSG(0, counts[i], "%zu", i);
@@ -97,23 +111,63 @@ ATF_TC_BODY(there_and_back, tc)
 	end();
 }
 
+ATF_TC_WITHOUT_HEAD(there_and_back);
+ATF_TC_BODY(there_and_back, tc)
+{
+	there_and_back_at(VISIT_SAVE);
+}
+
+/* The same in a module that the child has loaded late. */
+ATF_TC_WITHOUT_HEAD(there_and_back_late);
+ATF_TC_BODY(there_and_back_late, tc)
+{
+	there_and_back_at(VISIT_SAVE_LATE);
+}
+
+/* Early modules are not saved with the late ones, nor these with the others. */
+ATF_TC_WITHOUT_HEAD(one_time_only);
+ATF_TC_BODY(one_time_only, tc)
+{
+	struct areas *childs;
+	int early;
+
+	begin();
+	for (early = 0; early < 2; early++) {
+		childs = begin_child(early);
+		counts[0] = 7;
+		bits[0] = 1;
+		gons__cov_visit(
+		    childs, early ? VISIT_SAVE_LATE : VISIT_SAVE, mem);
+		free(childs);
+		ATF_CHECK(counts[0] == 7 && bits[0] == 1);
+		gons__cov_visit(areas, VISIT_ADD, mem);
+		ATF_CHECK(counts[0] == 7 && bits[0] == 1);
+	}
+	end();
+}
+
 /* A child that was killed: what it has not said to be complete is not added. */
 ATF_TC_WITHOUT_HEAD(incomplete);
 ATF_TC_BODY(incomplete, tc)
 {
+	struct areas *childs;
+
 	begin();
+	childs = begin_child(1);
 	counts[0] = counts[N - 1] = 1;
 	bits[0] = 1;
 	gons__cov_visit(areas, VISIT_ADD, mem);
 	ATF_CHECK(counts[0] == 1 && counts[N - 1] == 1 && bits[0] == 1);
-	gons__cov_visit(areas, VISIT_SAVE, mem);
+	gons__cov_visit(childs, VISIT_SAVE, mem);
 	ATF_REQUIRE_EQ(0, write_at(mem, areas, list_size(), 0));
 	gons__cov_visit(areas, VISIT_ADD, mem);
-	ATF_CHECK(counts[0] == 1 && counts[N - 1] == 1);
-	gons__cov_visit(areas, VISIT_SAVE, mem);
+	ATF_CHECK(counts[0] == 0 && counts[N - 1] == 0 && bits[0] == 0);
+	counts[0] = counts[N - 1] = 1;
+	gons__cov_visit(childs, VISIT_SAVE, mem);
 	ATF_REQUIRE_EQ(0, ftruncate(mem, (off_t)list_size() + 65536));
 	gons__cov_visit(areas, VISIT_ADD, mem);
-	ATF_CHECK(counts[0] == 1 && counts[N - 1] == 1);
+	ATF_CHECK(counts[0] == 0 && counts[N - 1] == 0);
+	free(childs);
 	end();
 }
 
@@ -212,6 +266,8 @@ ATF_TC_BODY(list_refused, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, there_and_back);
+	ATF_TP_ADD_TC(tp, there_and_back_late);
+	ATF_TP_ADD_TC(tp, one_time_only);
 	ATF_TP_ADD_TC(tp, incomplete);
 	ATF_TP_ADD_TC(tp, other_modules);
 	ATF_TP_ADD_TC(tp, other_names);

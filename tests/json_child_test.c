@@ -174,6 +174,21 @@ ATF_TC_BODY(input, tc)
 	check_input("pipe", "[1]", 0, "[1,2]");
 }
 
+ATF_TC_WITHOUT_HEAD(input_no_memory);
+ATF_TC_BODY(input_no_memory, tc)
+{
+	static const char param[] = "{\"a\":[1,2.5,\"x\"],\"b\":{}}";
+	struct gons_reexec *req = new_request("input");
+	int n = 0;
+
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "STDIN", "scarce"));
+	ATF_REQUIRE_EQ(0, gons_reexec_param(req, TEXT(param)));
+	ATF_REQUIRE_EQ_MSG(
+	    0, gons_json_unpack(req, "i", &n), "%s", gons_reexec_error(req));
+	ATF_CHECK_MSG(n > 5, "%d", n);
+	gons_reexec_free(req);
+}
+
 static struct gons_reexec *
 outputting(const char *how, unsigned flags)
 {
@@ -378,6 +393,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, param_busy);
 	ATF_TP_ADD_TC(tp, param_large);
 	ATF_TP_ADD_TC(tp, input);
+	ATF_TP_ADD_TC(tp, input_no_memory);
 	ATF_TP_ADD_TC(tp, output);
 	ATF_TP_ADD_TC(tp, output_reply);
 	ATF_TP_ADD_TC(tp, output_elsewhere);

@@ -176,8 +176,10 @@ counting_malloc(size_t size)
 {
 	void *p;
 
-	if (allowed == 0)
+	if (allowed == 0) {
+		errno = ENOMEM;
 		return NULL;
+	}
 	if ((p = malloc(size)) != NULL) {
 		allocated++;
 		if (allowed > 0)
@@ -194,18 +196,19 @@ counting_free(void *p)
 	free(p);
 }
 
-/* The next call of these functions finds none, where the library calls them. */
+/*
+ * So many calls on of these functions, where the library calls them, one finds
+ * none: 1 is the next.
+ */
 static _Thread_local int next_fails;
 
 static int
 fails(void)
 {
-	int is = next_fails;
-
-	next_fails = 0;
-	if (is)
-		errno = ENOMEM;
-	return is;
+	if (next_fails == 0 || --next_fails > 0)
+		return 0;
+	errno = ENOMEM;
+	return 1;
 }
 
 void *__real_calloc(size_t, size_t);
@@ -274,11 +277,28 @@ ATF_TC_BODY(nothing_left, tc)
 	    memory_used() < used + 512, "%zu, %zu", used, memory_used());
 }
 
+/* The run has gone well, and its result can be asked for again. */
+static void
+check_no_memory(struct gons_reexec *req, json_t *none, const char *expected)
+{
+	json_t *value, *want;
+
+	ATF_CHECK_EQ(ENOMEM, errno);
+	want = json_loads(expected, 0, NULL);
+	ATF_CHECK_EQ(NULL, none);
+	ATF_CHECK_EQ(GONS_FAIL_NONE, gons_reexec_failure(req));
+	check_text(req, strerror(ENOMEM));
+	ATF_REQUIRE_EQ(0, gons_json_result(req, &value));
+	ATF_CHECK(json_equal(value, want));
+	json_decref(want);
+	json_decref(value);
+}
+
 ATF_TC_WITHOUT_HEAD(no_memory);
 ATF_TC_BODY(no_memory, tc)
 {
-	struct gons_reexec *req =
-	    saying(TEXT("{\"a\":[1,2.5,\"x\"],\"b\":{}}"), NULL);
+	static const char text[] = "{\"a\":[1,2.5,\"x\"],\"b\":{}}";
+	struct gons_reexec *req = saying(TEXT(text), NULL);
 	json_t *param, *value;
 	long n;
 	int r;
@@ -291,9 +311,8 @@ ATF_TC_BODY(no_memory, tc)
 		value = (json_t *)(intptr_t)1;
 		r = gons_json_run(req, &value);
 		allowed = -1;
-		ATF_REQUIRE(r == 0 || (errno == EBADMSG && value == NULL));
 		if (r == -1)
-			check_text(req, "does not decode");
+			check_no_memory(req, value, text);
 	}
 	ATF_CHECK(n > 5);
 	json_decref(value);
@@ -302,9 +321,32 @@ ATF_TC_BODY(no_memory, tc)
 		errno = 0;
 		r = gons_json_param(req, param);
 		allowed = -1;
-		ATF_REQUIRE(r == 0 || errno == EINVAL || errno == ENOMEM);
+		ATF_REQUIRE(r == 0 || errno == ENOMEM);
+		if (r == -1)
+			check_text(req, strerror(ENOMEM));
 	}
 	json_decref(param);
+	/* What is no JSON is told as such, if that can be known. */
+	ATF_REQUIRE_EQ(0, gons_reexec_param(req, TEXT("[1, x")));
+	for (n = 0; n < 5; n++) {
+		allowed = n;
+		r = gons_json_run(req, NULL);
+		allowed = -1;
+		ATF_REQUIRE_EQ(-1, r);
+		ATF_CHECK_EQ(EBADMSG, errno);
+		ATF_CHECK_EQ(GONS_FAIL_RESULT, gons_reexec_failure(req));
+		check_text(req, "does not decode: ");
+	}
+	/* A truncated one is known when there is memory again. */
+	ATF_REQUIRE_EQ(0, gons_reexec_param(req, TEXT("[1")));
+	allowed = 0;
+	r = gons_json_run(req, NULL);
+	allowed = -1;
+	ATF_REQUIRE_EQ(-1, r);
+	ATF_CHECK_EQ(ENOMEM, errno);
+	ATF_CHECK_EQ(-1, gons_json_result(req, NULL));
+	ATF_CHECK_EQ(EBADMSG, errno);
+	ATF_CHECK_EQ(GONS_FAIL_RESULT, gons_reexec_failure(req));
 	gons_reexec_free(req);
 	ATF_CHECK_EQ_MSG(0, allocated, "%ld", allocated);
 }
@@ -338,6 +380,34 @@ ATF_TC_BODY(no_memory_of_its_own, tc)
 	gons_reexec_free(req);
 }
 
+/*
+ * Wherever it is that there is none: the run fails, but never because of its
+ * result; or it goes well, and the child, which waits, is not waited for.
+ */
+ATF_TC_WITHOUT_HEAD(no_memory_in_the_run);
+ATF_TC_BODY(no_memory_in_the_run, tc)
+{
+	struct gons_reexec *req = saying(TEXT("[1, 2]"), "hang");
+	json_t *value;
+	int left = 0, n, r;
+
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 0));
+	for (n = 1; left == 0; n++) {
+		next_fails = n;
+		value = (json_t *)(intptr_t)1;
+		r = gons_json_run(req, &value);
+		left = next_fails;
+		next_fails = 0;
+		ATF_REQUIRE_MSG(r == 0 || errno != EBADMSG, "%d: %s", n,
+		    gons_reexec_error(req));
+		if (r == 0)
+			ATF_CHECK_EQ(2, json_array_size(value));
+		json_decref(value);
+	}
+	ATF_CHECK_MSG(n > 3, "%d", n);
+	gons_reexec_free(req);
+}
+
 ATF_TC_WITHOUT_HEAD(standard_descriptors_closed);
 ATF_TC_BODY(standard_descriptors_closed, tc)
 {
@@ -368,6 +438,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, nothing_left);
 	ATF_TP_ADD_TC(tp, no_memory);
 	ATF_TP_ADD_TC(tp, no_memory_of_its_own);
+	ATF_TP_ADD_TC(tp, no_memory_in_the_run);
 	ATF_TP_ADD_TC(tp, standard_descriptors_closed);
 	return atf_no_error();
 }

@@ -145,6 +145,39 @@ echo(void)
 	return end();
 }
 
+/* So many times there is memory. */
+static int left;
+
+static void *
+scarce(size_t size)
+{
+	if (left > 0) {
+		left--;
+		return malloc(size);
+	}
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* How often gons_json_input() fails, until there is memory enough. */
+static int
+input_scarce(void)
+{
+	json_t *value = NULL;
+	int enough;
+
+	json_set_alloc_funcs(scarce, free);
+	for (enough = 0; value == NULL; enough++) {
+		left = enough;
+		errno = 0;
+		if ((value = gons_json_input()) == NULL && errno != ENOMEM)
+			complain("gons_json_input");
+	}
+	json_decref(value);
+	printf("%d\n", enough);
+	return 0;
+}
+
 /* What gons_json_input() does with what STDIN says. */
 static int
 input(void)
@@ -169,6 +202,8 @@ input(void)
 			complain("pipe");
 		(void)close(fd[1]);
 	}
+	if (strcmp(what, "scarce") == 0)
+		return input_scarce();
 	errno = 0;
 	value = gons_json_input();
 	result = json_pack(
