@@ -35,6 +35,8 @@ VALGRIND_NOT=	.*_prepared .*_staying pidfd_closed ends_alike \
 # It has signal handlers of its own, and leaves a descriptor open to programs.
 VALGRIND_NOT+=	signals descriptors how_many_descriptors standard_reference \
 		closed_standard descriptors_closed private_variable
+# No program is in secure-execution mode under it.
+VALGRIND_NOT+=	secure secure_copies
 # What comes behind the environment is not there what the kernel puts there.
 VALGRIND_NOT+=	mark
 # It lets no other thread of a process run while one waits in F_OFD_SETLKW: the

@@ -4,10 +4,11 @@
  * Copyright (c) 2026 The libgons developers
  *
  * Descriptors of reexec.o by themselves: whether one is still the library's,
- * and what older kernels lack.
+ * what older kernels lack, and messages that come through a pipe in pieces.
  */
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,6 +108,61 @@ ATF_TC_BODY(nameless_pidfd, tc)
 	ATF_CHECK_MSG(!gons__is_kept(&kept), "does not know, without /proc");
 	ATF_REQUIRE_EQ(0, kill(other, SIGKILL));
 	ATF_REQUIRE_EQ(other, waitpid(other, NULL, 0));
+}
+
+/*
+ * What the kernel writes of a pidfd.  Of each process that this /proc does not
+ * show it writes 0, so that tells none of them from another.
+ */
+static const struct {
+	const char *text;
+	pid_t pid; /* that it had */
+	int is, seems;
+} infos[] = {
+	{ "pos:\t0\nflags:\t02000002\nPid:\t7\nNSpid:\t7\n", 7, 1, 1 },
+	{ "pos:\t0\nflags:\t02000002\nPid:\t7\nNSpid:\t7\n", 8, 0, 0 },
+	{ "pos:\t0\nPid:\t-1\nNSpid:\t-1\n", 7, 1, 1 },
+	{ "pos:\t0\nPid:\t-1\nNSpid:\t-1\n", 0, 1, 1 },
+	{ "pos:\t0\nPid:\t0\nNSpid:\t0\n", 7, 0, 0 },
+	{ "pos:\t0\nPid:\t0\nNSpid:\t0\n", 0, 0, 0 },
+	{ "pos:\t0\nPid:\t7x\n", 7, 0, 0 },
+	{ "pos:\t0\nflags:\t02000002\n", 7, 0, 0 },
+	{ "", 7, 0, 0 },
+	/* -2: it could not be told when it was kept */
+	{ "pos:\t0\nPid:\t7\nNSpid:\t7\n", -2, 0, 1 },
+	{ "", -2, 0, 1 },
+};
+
+ATF_TC_WITHOUT_HEAD(nameless_info);
+ATF_TC_BODY(nameless_info, tc)
+{
+	char path[64];
+	struct kept kept;
+	int fd[2], info, proc;
+	size_t i;
+
+	ATF_REQUIRE_EQ(0, pipe(fd));
+	ATF_REQUIRE(mkdir("proc", 0700) == 0 &&
+		    mkdir("proc/thread-self", 0700) == 0 &&
+		    mkdir("proc/thread-self/fdinfo", 0700) == 0);
+	ATF_REQUIRE((proc = open("proc", O_RDONLY | O_DIRECTORY)) != -1);
+	gons__keep_proc(proc);
+	(void)snprintf(path, sizeof(path), "proc/thread-self/fdinfo/%d", fd[0]);
+	for (i = 0; i < sizeof(infos) / sizeof(*infos); i++) {
+		info = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		ATF_REQUIRE(info != -1);
+		ATF_REQUIRE(dprintf(info, "%s", infos[i].text) >= 0);
+		(void)close(info);
+		gons__keep(&kept, fd[0]);
+		kept.nameless = 1;
+		kept.pid = infos[i].pid;
+		ATF_CHECK_EQ_MSG(
+		    infos[i].is, gons__is_kept(&kept), "row %zu", i);
+		ATF_CHECK_EQ_MSG(
+		    infos[i].seems, gons__seems_kept(&kept), "row %zu", i);
+	}
+	gons__keep_proc(-1);
+	(void)close(proc);
 }
 
 /* Filters may refuse either way to ask.  After both nothing has ended. */
@@ -386,10 +443,63 @@ ATF_TC_BODY(no_reader, tc)
 	ATF_CHECK_MSG(sigismember(&now, SIGPIPE), "took the host's signal");
 }
 
+struct message_bytes {
+	uint32_t kind, len;
+	int32_t value;
+};
+
+/* Each of two messages is there with its last byte, and not before. */
+static void
+read_pieces(size_t size)
+{
+	static const struct message_bytes sent[] = {
+		{ MSG_REACHED, MESSAGE_VALUE, 1 },
+		{ MSG_STATUS, MESSAGE_VALUE, 0x01020304 },
+	};
+	struct reader reader;
+	int fd[2], r, value = 0;
+	size_t at, got = 0, len;
+
+	memset(&reader, 0, sizeof(reader));
+	ATF_REQUIRE_EQ(0, gons__open_pipe(&fd[0], &fd[1]));
+	ATF_CHECK_EQ(0, gons__read_message(fd[0], &reader));
+	for (at = 0; at < sizeof(sent); at += len) {
+		len = size < sizeof(sent) - at ? size : sizeof(sent) - at;
+		ATF_REQUIRE_EQ(
+		    (ssize_t)len, write(fd[1], (const char *)sent + at, len));
+		while ((r = gons__read_message(fd[0], &reader)) == 1) {
+			ATF_REQUIRE(got < 2);
+			ATF_CHECK_EQ(sent[got].kind, reader.kind);
+			ATF_CHECK(gons__reader_value(&reader, &value));
+			ATF_CHECK_EQ(sent[got].value, value);
+			got++;
+		}
+		ATF_REQUIRE_EQ_MSG(0, r, "pieces of %zu, byte %zu", size, at);
+		ATF_CHECK_EQ_MSG((at + len) / sizeof(*sent), got,
+		    "pieces of %zu, byte %zu", size, at);
+		ATF_CHECK(gons__reader_used_up(&reader));
+	}
+	(void)close(fd[1]);
+	ATF_CHECK_EQ(-1, gons__read_message(fd[0], &reader));
+	gons__reader_free(&reader);
+	(void)close(fd[0]);
+}
+
+/* Who writes into a child's pipe may write as little at a time as one byte. */
+ATF_TC_WITHOUT_HEAD(pieces);
+ATF_TC_BODY(pieces, tc)
+{
+	size_t size;
+
+	for (size = 1; size <= 2 * sizeof(struct message_bytes); size++)
+		read_pieces(size);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, another_file);
 	ATF_TP_ADD_TC(tp, nameless_pidfd);
+	ATF_TP_ADD_TC(tp, nameless_info);
 	ATF_TP_ADD_TC(tp, unknown_end);
 	ATF_TP_ADD_TC(tp, views);
 	ATF_TP_ADD_TC(tp, unidentified);
@@ -402,5 +512,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, many_listed);
 	ATF_TP_ADD_TC(tp, words);
 	ATF_TP_ADD_TC(tp, no_reader);
+	ATF_TP_ADD_TC(tp, pieces);
 	return atf_no_error();
 }

@@ -5,6 +5,7 @@
  *
  * Hosts that were executed in an odd way or place: by a descriptor, from
  * memory, without arguments, where something is mounted on a file of /proc;
+ * a static program;
  * hosts that change their effective user ID; children whose cgroup changes
  * while they run; and a program that is executed as a child by no host.
  */
@@ -220,6 +221,23 @@ static void
 no_arguments(void)
 {
 	in_child(no_arguments_body, NULL);
+}
+
+/* No dynamic linker has a part in it.  h_fault is static where it can be. */
+static void
+static_program(void)
+{
+	struct program *r = run_new();
+
+	r->args[0] = "run";
+	r->args[1] = RX_PREPARED			 ? "prepared"
+		     : (rx_mode & GONS_REEXEC_STAY) != 0 ? "stay"
+							 : "plain";
+	run_env(r, "GONS_COVERAGE=0");
+	run(r, rx_srcdir, "h_fault");
+	ATF_CHECK_EQ_MSG(0, r->status, "status %#x", r->status);
+	ATF_CHECK_STREQ("outcome ok\nfired 0\noutcome ok\n", r->out);
+	ATF_CHECK_STREQ("", r->err);
 }
 
 /* The kernel would execute the program in secure-execution mode. */
@@ -526,6 +544,8 @@ static const struct rx_case cases[] = {
 	    "a host that was executed from a file in memory" },
 	{ "no_arguments", no_arguments, RX_UNCOUNTED,
 	    "a host without a single argument" },
+	{ "static_program", static_program, RX_UNCOUNTED,
+	    "a host that is a static program" },
 	{ "other_user", other_user, RX_ROOT | RX_UNCOUNTED,
 	    "with another effective user ID the error tells why" },
 	{ "covered", covered, RX_ROOT | RX_UNCOUNTED,

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,7 @@ checked_twice(void)
 	ATF_CHECK_EQ(0, gons_reexec_runaction(&status));
 	ATF_CHECK_EQ(0, gons_reexec_runaction(NULL));
 	ATF_CHECK_EQ(77, status);
+	ATF_CHECK_ERRNO(EPERM, gons_reexec_allowsecure() == -1);
 	ATF_CHECK_EQ(fd, open("/dev/null", O_RDONLY));
 	close(fd);
 }
@@ -335,6 +337,63 @@ how_many_descriptors(void)
 	}
 }
 
+/* The thread may be cancelled, or not, as before the call. */
+static void
+check_cancel(int expected, int line)
+{
+	int state;
+
+	ATF_REQUIRE_EQ(0, pthread_setcancelstate(expected, &state));
+	ATF_CHECK_EQ_MSG(expected, state, "line %d: %s", line,
+	    state == PTHREAD_CANCEL_ENABLE ? "it can be cancelled"
+					   : "it cannot be cancelled");
+}
+
+static void
+calls_that_cannot_be_cancelled(int state)
+{
+	struct gons_reexec *req = rx_script("out x");
+
+#define CALL(call)                             \
+	do {                                   \
+		ATF_CHECK(call);               \
+		check_cancel(state, __LINE__); \
+	} while (0)
+	ATF_REQUIRE_EQ(0, pthread_setcancelstate(state, NULL));
+	CALL(gons_reexec_start(req) == 0);
+	CALL(gons_reexec_step(req) != -1);
+	CALL(gons_reexec_wait(req) == 0);
+	CALL(gons_reexec_run(req) == 0);
+	CALL(gons_reexec_end(req) == 0);
+	CALL(gons_reexec_start(req) == 0);
+	CALL(gons_reexec_kill(req) == 0);
+	gons_reexec_free(req);
+	check_cancel(state, __LINE__);
+	/* the same of calls that fail, or have nothing to do */
+	req = rx_new("nobody knows it");
+	CALL(gons_reexec_start(req) == -1);
+	CALL(gons_reexec_step(req) == -1);
+	CALL(gons_reexec_wait(req) == -1);
+	CALL(gons_reexec_run(req) == -1);
+	CALL(gons_reexec_kill(req) == -1);
+	CALL(gons_reexec_end(req) == 0);
+	CALL(gons_reexec_takefd(req, 0) == -1);
+	gons_reexec_free(req);
+	check_cancel(state, __LINE__);
+	if (RX_PREPARED)
+		CALL(gons_reexec_prepare() == 0);
+	gons_reexec_unprepare();
+	check_cancel(state, __LINE__);
+#undef CALL
+}
+
+static void
+cancel_state(void)
+{
+	calls_that_cannot_be_cancelled(PTHREAD_CANCEL_DISABLE);
+	calls_that_cannot_be_cancelled(PTHREAD_CANCEL_ENABLE);
+}
+
 /* What is set is set twice; a run fails, one ends well, one does not end. */
 static void
 one_life(void)
@@ -417,6 +476,8 @@ static const struct rx_case cases[] = {
 	    "a running request can be killed, and freed" },
 	{ "step_never_blocks", step_never_blocks, 0,
 	    "gons_reexec_step() does not block, whatever comes" },
+	{ "cancel_state", cancel_state, 0,
+	    "a thread can be cancelled after a call if it could before" },
 	{ "all_freed", all_freed, RX_UNCOUNTED,
 	    "no memory is kept of a request" },
 	{ "how_many_descriptors", how_many_descriptors, RX_UNCOUNTED | RX_ONCE,

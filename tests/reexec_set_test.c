@@ -77,7 +77,22 @@ bad_settings(void)
 	REFUSED(req, EINVAL, "2", gons_reexec_keepfd(req, 2));
 	REFUSED(req, EBADF, "-1", gons_reexec_keepfd(req, -1));
 	REFUSED(req, EBADF, "12345", gons_reexec_keepfd(req, 12345));
+	REFUSED(
+	    req, EINVAL, "4294967295:0", gons_reexec_setids(req, (uid_t)-1, 0));
+	REFUSED(
+	    req, EINVAL, "0:4294967295", gons_reexec_setids(req, 0, (gid_t)-1));
 	ATF_CHECK_STREQ("42", rx_ok(req));
+	gons_reexec_free(req);
+}
+
+/* Not every user namespace has them, so that none is run. */
+static void
+largest_ids(void)
+{
+	struct gons_reexec *req = rx_new("answer");
+
+	ATF_CHECK_EQ(0, gons_reexec_setids(req, (uid_t)-2, (gid_t)-2));
+	ATF_CHECK_EQ(NULL, gons_reexec_error(req));
 	gons_reexec_free(req);
 }
 
@@ -311,19 +326,63 @@ refused_without_memory(void *unused)
 	gons_reexec_free(req);
 }
 
+/* Nothing changes then. */
+static void
+set_without_memory(void *unused)
+{
+	enum {
+		CALLS = 7
+	};
+	char arg[] = "other", *argv[] = { arg, NULL };
+	struct gons_reexec *req = gons_reexec_new("answer");
+	int errnum[CALLS], fd, i, n = 0, r[CALLS];
+
+	(void)unused;
+	CHILD(req != NULL);
+	CHILD((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) > 2);
+	take_memory();
+	errno = 0;
+#define CALL(call)                      \
+	do {                            \
+		r[n] = (call) ? 0 : -1; \
+		errnum[n++] = errno;    \
+		errno = 0;              \
+	} while (0)
+	CALL(gons_reexec_setargs(argv) == 0);
+	CALL(gons_reexec_setorder(req, "net") == 0);
+	CALL(gons_reexec_setids(req, 0, 0) == 0);
+	CALL(gons_reexec_setenv(req, "A", "b") == 0);
+	CALL(gons_reexec_param(req, "x", 1) == 0);
+	CALL(gons_reexec_keepfd(req, fd) == 0);
+	CALL(gons_reexec_new("answer") != NULL);
+#undef CALL
+	give_memory();
+	for (i = 0; i < n; i++) {
+		fprintf(stderr, "call %d: %s\n", i, strerror(errnum[i]));
+		CHILD(r[i] == -1 && errnum[i] == ENOMEM);
+	}
+	CHILD(gons_reexec_run(req) == 0);
+	CHILD(strcmp(rx_result(req), "42") == 0);
+	gons_reexec_free(req);
+	(void)close(fd);
+}
+
 static void
 no_memory(void)
 {
 	if (SANITIZER)
 		atf_tc_skip("the sanitizer needs memory, too");
 	in_child(refused_without_memory, NULL);
+	in_child(set_without_memory, NULL);
 }
 
 static const struct rx_case cases[] = {
 	{ "bad_settings", bad_settings, 0, "bad settings are refused" },
 	{ "bad_namespaces", bad_namespaces, 0, "bad namespaces are refused" },
+	{ "largest_ids", largest_ids, RX_EXEC,
+	    "the largest ids are not refused" },
 	{ "no_memory", no_memory, RX_EXEC,
-	    "a bad setting is refused without memory for the reason" },
+	    "without memory nothing is set, and a bad setting still refused" },
 	{ "no_result_allowed", no_result_allowed, 0,
 	    "results may be limited to none, or not at all" },
 	{ "stderr_pass", stderr_pass, RX_ONCE,

@@ -4,9 +4,11 @@
  * Copyright (c) 2026 The libgons developers
  *
  * gons_reexec_start(3) and gons_reexec_prepare(3) where the program cannot be
- * executed: what they tell, and what they leave.
+ * executed, or what a child needs cannot be had: what they tell, and what they
+ * leave.
  */
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -84,22 +86,26 @@ ATF_TC_BODY(start_refused, tc)
 
 /* A process that cannot be told of is not started, nor one left behind. */
 static void
-without_call(void *arg)
+start_fails(const struct rule *rules, size_t n, unsigned flags, int errnum)
 {
-	const struct rule *rule = arg;
 	struct gons_reexec *req = gons_reexec_new("act");
 	int before = count_fds();
 
-	CHILD(req != NULL);
-	CHILD(gons_reexec_setflags(
-		  req, GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_STAY) == 0);
-	forbid(rule, 1);
+	CHILD(req != NULL && gons_reexec_setflags(req, flags) == 0);
+	forbid(rules, n);
 	errno = 0;
-	CHILD(gons_reexec_start(req) == -1 && errno == EMFILE);
+	CHILD(gons_reexec_start(req) == -1 && errno == errnum);
 	CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
 	CHILD(count_fds() == before);
 	CHILD(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD);
 	gons_reexec_free(req);
+}
+
+static void
+without_call(void *arg)
+{
+	start_fails(
+	    arg, 1, GONS_REEXEC_DIE_WITH_PARENT | GONS_REEXEC_STAY, EMFILE);
 }
 
 ATF_TC_WITHOUT_HEAD(start_without);
@@ -111,6 +117,7 @@ ATF_TC_BODY(start_without, tc)
 		{ SYS_socketpair, -1, 0, 0, EMFILE },
 		{ SYS_epoll_create1, -1, 0, 0, EMFILE },
 		{ SYS_timerfd_create, -1, 0, 0, EMFILE },
+		{ SYS_memfd_create, -1, 0, 0, EMFILE },
 	};
 	size_t i;
 
@@ -120,6 +127,32 @@ ATF_TC_BODY(start_without, tc)
 		printf("rule %zu\n", i);
 		in_child(without_call, &rules[i]);
 	}
+}
+
+/* Whoever waits for the rest of the program for ever uses up this time. */
+static void
+without_rest(void *unused)
+{
+	static const struct rule rules[] = {
+		{ SYS_sendfile, -1, 0, 0, 0 },
+#ifdef SYS_sendfile64
+		{ SYS_sendfile64, -1, 0, 0, 0 },
+#endif
+	};
+	struct rlimit seconds = { 3, 3 };
+
+	(void)unused;
+	CHILD(setrlimit(RLIMIT_CPU, &seconds) == 0);
+	start_fails(rules, NELEM(rules), GONS_REEXEC_SEALED, EIO);
+}
+
+/* The program's file has become shorter while it is copied. */
+ATF_TC_WITHOUT_HEAD(sealed_cut);
+ATF_TC_BODY(sealed_cut, tc)
+{
+	need_filters();
+	need_execveat();
+	in_child(without_rest, NULL);
 }
 
 ATF_TC_WITHOUT_HEAD(prepare_refused);
@@ -144,6 +177,7 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, start_refused);
 	ATF_TP_ADD_TC(tp, start_without);
+	ATF_TP_ADD_TC(tp, sealed_cut);
 	ATF_TP_ADD_TC(tp, prepare_refused);
 	return atf_no_error();
 }

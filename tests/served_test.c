@@ -70,6 +70,16 @@ see_user(void)
 	return 0;
 }
 
+/* Its children are not executed, so that no arguments would reach them. */
+static void
+args_are_refused(void)
+{
+	char arg[] = "other", *argv[] = { arg, NULL };
+
+	errno = 0;
+	CHILD(gons_reexec_setargs(argv) == -1 && errno == EPERM);
+}
+
 /* As another user's, with privileges of its own. */
 static void
 secure_host(void)
@@ -78,6 +88,7 @@ secure_host(void)
 
 	if (getauxval(AT_SECURE) == 0)
 		_exit(NOT_SECURE);
+	args_are_refused();
 	CHILD(req != NULL && gons_reexec_setenv(req, "OURS", "yes") == 0);
 	if (gons_reexec_run(req) == -1)
 		fprintf(stderr, "%s\n", gons_reexec_error(req));
@@ -97,6 +108,8 @@ host(const char *what)
 	CHILD(gons_status() == NULL);
 	CHILD((gons_status_joined() & GONS_BIT(GONS_MNT)) != 0);
 	CHILD(req != NULL);
+	if (getauxval(AT_BASE) != 0)
+		args_are_refused();
 	if (strcmp(what, "runs") == 0) {
 		if (gons_reexec_run(req) == -1)
 			fprintf(stderr, "%s\n", gons_reexec_error(req));

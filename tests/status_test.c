@@ -33,13 +33,45 @@
 #define RUN(r) run(r, atf_tc_get_config_var(tc, "srcdir"), "h_ns")
 #define USERNET (CLONE_NEWUSER | CLONE_NEWNET)
 #define MARK_SIZE 10
+#define NOT_SECURE 3 /* exit status */
 
 static char **kernels_envp; /* the array that the kernel has made */
+
+/*
+ * In secure-execution mode start-up has taken variables.  It goes through
+ * start-up once more, as another copy of the library in this process would: it
+ * finds the mark alone.  what: the first variable; was: there was an action.
+ */
+static void
+second_copy(const char *what, const char *was)
+{
+	const struct gons_error *error;
+	int i;
+
+	if (getauxval(AT_SECURE) == 0)
+		_exit(NOT_SECURE);
+	for (i = 0; i < 2; i++) {
+		if (i == 1)
+			gons__status_again(kernels_envp);
+		error = gons_status_error();
+		CHILD(error != NULL && error->stage == GONS_STAGE_SECURE);
+		CHILD(error->errnum == EPERM);
+		CHILD(strcmp(error->what, what) == 0);
+		CHILD(gons_status_joined() == 0);
+	}
+	CHILD(gons__status_action() == NULL);
+	CHILD((gons__status_stolen() != 0) == (was != NULL));
+	_exit(0);
+}
 
 __attribute__((constructor)) static void
 find_envp(void)
 {
+	const char *what = getenv("SECOND_COPY");
+
 	kernels_envp = environ;
+	if (what != NULL)
+		second_copy(what, getenv("SECOND_ACTION"));
 }
 
 /* Its status is that line, or none if that is NULL. */
@@ -401,6 +433,38 @@ ATF_TC_BODY(onerror_exit, tc)
 	r->closed = 7;
 	RUN(r);
 	ATF_CHECK_EQ(125 << 8, r->status);
+}
+
+/* Who receives messages gets the line as one, and no empty one behind it. */
+ATF_TC_WITHOUT_HEAD(onerror_message);
+ATF_TC_BODY(onerror_message, tc)
+{
+	static const char expected[] =
+	    "gons: invalid gons_net reference \"/nope\": No such file or "
+	    "directory\n";
+	char net[] = "gons_net=/nope", onerror[] = "gons_onerror=exit";
+	char *envp[] = { net, onerror, NULL }, line[256];
+	int sock[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	ATF_REQUIRE_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, sock));
+	fflush(NULL);
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		if (dup2(sock[1], STDERR_FILENO) == STDERR_FILENO)
+			gons__status_again(envp);
+		_exit(0);
+	}
+	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
+	ATF_CHECK_EQ_MSG(125 << 8, status, "status %#x", status);
+	n = recv(sock[0], line, sizeof(line) - 1, MSG_DONTWAIT);
+	line[n > 0 ? n : 0] = '\0';
+	ATF_CHECK_STREQ(expected, line);
+	n = recv(sock[0], line, sizeof(line) - 1, MSG_DONTWAIT);
+	ATF_CHECK_MSG(n == -1 && errno == EAGAIN, "another of %zd bytes", n);
+	(void)close(sock[0]);
+	(void)close(sock[1]);
 }
 
 /* The longest line there can be, whole. */
@@ -873,6 +937,143 @@ ATF_TC_BODY(mark_readable, tc)
 	ATF_CHECK_EQ(4711, errno);
 }
 
+/*
+ * Secure-execution mode, in which the kernel executes what has another
+ * effective group ID than it had.
+ */
+static void
+become_secure(void)
+{
+	if (SANITIZER)
+		atf_tc_skip("a sanitizer's run time asks its user");
+	if (setegid(NOBODY) == -1)
+		atf_tc_skip("there is no other group: %s", strerror(errno));
+}
+
+static const struct {
+	const char *other, *first, *name;
+} refused[] = {
+	{ "gons_none=1", "gons_net=/no/such/ns", "net" },
+	{ "gons_net=", "gons_mnt=fd:9999", "mnt" },
+	{ "A=b", "gons_order=nonsense", "order" },
+	{ "A=b", "gons_target=1", "target" },
+	{ "A=b", "gons_ids=0:0", "ids" },
+	{ "A=b", "gons_reexec_action=nonsense", "reexec_action" },
+	{ "A=b", "gons_reexec_action=0:,,,,,,:x", "reexec_action" },
+};
+
+/* Nothing is done of what its user says, and the first of it is named. */
+ATF_TC(secure);
+ATF_TC_HEAD(secure, tc)
+{
+	atf_tc_set_md_var(
+	    tc, "descr", "a program with privileges does not join");
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+ATF_TC_BODY(secure, tc)
+{
+	char expected[128], fds[32];
+	struct program *r;
+	int fd, i;
+
+	become_secure();
+	ATF_REQUIRE((fd = open("/proc/self/ns/net", O_RDONLY)) > 2);
+	(void)snprintf(fds, sizeof(fds), "0 1 2 %d", fd);
+	for (i = 0; i < (int)(sizeof(refused) / sizeof(*refused)); i++) {
+		r = run_new();
+		r->keep[0] = fd;
+		run_env(r, "FIRST=1");
+		run_env(r, "%s", refused[i].other);
+		run_env(r, "%s", refused[i].first);
+		run_env(r, "gons_uts=fd:%d", fd);
+		run_env(r, "LAST=1");
+		RUN(r);
+		if (run_number(r, "secure") == 0)
+			atf_tc_skip("no privileges by a group here");
+		(void)snprintf(expected, sizeof(expected),
+		    "gons: gons_%s is refused in secure-execution mode: "
+		    "Operation not permitted",
+		    refused[i].name);
+		check_status(r, expected);
+		check_home(r);
+		ATF_CHECK_STREQ(fds, run_value(r, "fds"));
+		ATF_CHECK(strstr(r->out, "env gons_uts") == NULL);
+		ATF_CHECK(strstr(r->out, "env LAST=1\n") != NULL);
+		/* it ends where it is asked to, whatever else it is told */
+		run_env(r, "gons_onerror=never");
+		RUN(r);
+		ATF_CHECK_EQ(125 << 8, r->status);
+		ATF_CHECK_STREQ("", r->out);
+		(void)strcat(expected, "\n");
+		ATF_CHECK_STREQ(expected, r->err);
+	}
+	/* who asks for nothing is refused nothing */
+	r = run_new();
+	run_env(r, "gons_none=1");
+	run_env(r, "gons_net=");
+	RUN(r);
+	check_status(r, NULL);
+	check_home(r);
+	(void)close(fd);
+}
+
+static const struct second {
+	const char *env[4]; /* behind that, which is a variable's name */
+	const char *what;
+} seconds[] = {
+	{ { "gons_net=/no/such/ns" }, "gons_net" },
+	{ { "gons_uts=/no/such/ns", "gons_net=/no/such/ns" }, "gons_uts" },
+	{ { "gons_reexec_action=0:,,,,,,:x", "SECOND_ACTION=" },
+	    "gons_reexec_action" },
+	{ { "gons_net=/no/such/ns", "gons_reexec_action=0:,,,,,,:x",
+	      "SECOND_ACTION=" },
+	    "gons_net" },
+};
+
+static void
+execute_second(const struct second *second)
+{
+	char text[64], path[] = "/proc/self/exe";
+	const char *argv[] = { "second", NULL }, *env[6] = { text };
+	size_t i;
+
+	(void)snprintf(text, sizeof(text), "SECOND_COPY=%s", second->what);
+	for (i = 0; i < 4; i++)
+		env[i + 1] = second->env[i];
+	(void)syscall(SYS_execve, path, argv, env);
+	CHILD(!"execve");
+}
+
+/*
+ * A second copy of the library refuses what the first has refused, and knows
+ * whether that was an action.
+ */
+ATF_TC(secure_copies);
+ATF_TC_HEAD(secure_copies, tc)
+{
+	atf_tc_set_md_var(
+	    tc, "descr", "two copies in a program with privileges");
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+ATF_TC_BODY(secure_copies, tc)
+{
+	int status;
+	size_t i;
+	pid_t pid;
+
+	become_secure();
+	for (i = 0; i < sizeof(seconds) / sizeof(*seconds); i++) {
+		fflush(NULL);
+		ATF_REQUIRE((pid = fork()) != -1);
+		if (pid == 0)
+			execute_second(&seconds[i]);
+		ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
+		if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_SECURE)
+			atf_tc_skip("no privileges by a group here");
+		ATF_CHECK_EQ_MSG(0, status, "row %zu: status %#x", i, status);
+	}
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, nothing_set);
@@ -886,6 +1087,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, closed_standard);
 	ATF_TP_ADD_TC(tp, standard_reference);
 	ATF_TP_ADD_TC(tp, onerror_exit);
+	ATF_TP_ADD_TC(tp, onerror_message);
 	ATF_TP_ADD_TC(tp, onerror_long);
 	ATF_TP_ADD_TC(tp, onerror_message);
 	ATF_TP_ADD_TC(tp, onerror_nonsense);
@@ -898,5 +1100,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, private_action);
 	ATF_TP_ADD_TC(tp, mark);
 	ATF_TP_ADD_TC(tp, mark_readable);
+	ATF_TP_ADD_TC(tp, secure);
+	ATF_TP_ADD_TC(tp, secure_copies);
 	return atf_no_error();
 }

@@ -146,8 +146,8 @@ report_rest(void)
 	for (fd = 0; fd < 1024; fd++)
 		if (fcntl(fd, F_GETFD) != -1)
 			printf(" %d", fd);
-	printf("\npagesize %lu %d\n", getauxval(AT_PAGESZ),
-	    (int)sysconf(_SC_PAGESIZE));
+	printf("\nsecure %lu\npagesize %lu %d\n", getauxval(AT_SECURE),
+	    getauxval(AT_PAGESZ), (int)sysconf(_SC_PAGESIZE));
 	for (e = environ; *e != NULL; e++)
 		printf("env %s\n", *e);
 	printf("end .\n");

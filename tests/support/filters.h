@@ -17,7 +17,7 @@ struct rule {
 	long nr;
 	int arg; /* -1: whatever the arguments */
 	uint32_t mask, value;
-	int errnum; /* or KILLS: the calling thread ends there */
+	int errnum; /* 0: it returns 0; KILLS: the calling thread ends there */
 };
 #define KILLS (-1)
 #define PIDFD_IOCTLS                                 \

@@ -179,7 +179,7 @@ body(const atf_tc_t *tc)
 	ATF_REQUIRE(c != NULL);
 	rx_mode = modes[mode].flags;
 	(void)snprintf(rx_srcdir, sizeof(rx_srcdir), "%s",
-	    atf_tc_get_config_var_wd(tc, "srcdir", "."));
+	    atf_tc_get_config_var(tc, "srcdir"));
 	(void)setrlimit(RLIMIT_CORE, &none);
 	/* A process that holds up a run may depend on this one. */
 	(void)alarm(patience(c));
@@ -212,9 +212,12 @@ rx_cases(atf_tp_t *tp, const struct rx_case *cases, size_t n)
 {
 	static atf_tc_t tc[NMODES * MAXCASES];
 	static char names[NMODES * MAXCASES][64];
+	char **config = atf_tp_get_config(tp);
 	atf_error_t error = atf_no_error();
 	size_t i, mode, used = 0;
 
+	if (config == NULL)
+		abort();
 	table = cases;
 	ncases = n;
 	for (i = 0; i < n && i < MAXCASES; i++)
@@ -226,11 +229,12 @@ rx_cases(atf_tp_t *tp, const struct rx_case *cases, size_t n)
 				continue;
 			(void)snprintf(names[used], sizeof(names[used]), "%s%s",
 			    cases[i].name, modes[mode].suffix);
-			error = atf_tc_init(
-			    &tc[used], names[used], head, body, NULL, NULL);
+			error = atf_tc_init(&tc[used], names[used], head, body,
+			    NULL, (const char *const *)config);
 			if (!atf_is_error(error))
 				error = atf_tp_add_tc(tp, &tc[used++]);
 		}
+	atf_utils_free_charpp(config);
 	return error;
 }
 

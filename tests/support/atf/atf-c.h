@@ -51,6 +51,8 @@ bool atf_is_error(atf_error_t);
 atf_error_t atf_tc_init(atf_tc_t *, const char *ident, atf_tc_head_t,
     atf_tc_body_t, atf_tc_body_t cleanup, const char *const *config);
 atf_error_t atf_tp_add_tc(atf_tp_t *, atf_tc_t *);
+char **atf_tp_get_config(const atf_tp_t *);
+void atf_utils_free_charpp(char **);
 const char *atf_tc_get_ident(const atf_tc_t *);
 const char *atf_tc_get_config_var(const atf_tc_t *, const char *);
 const char *atf_tc_get_config_var_wd(
