@@ -96,7 +96,8 @@ gons__kept_proc(void)
 
 /*
  * The process that a pidfd is of, by the kernel's own text; -1: it has ended and
- * been reaped; UNTOLD: it is no pidfd, or there is no text to be had.
+ * been reaped; UNTOLD: it is no pidfd, there is no text to be had, or this /proc
+ * does not show the process.
  */
 static long
 pid_of(int fd)
@@ -119,7 +120,7 @@ pid_of(int fd)
 	p[strcspn(p, "\n")] = '\0';
 	if (strcmp(p, "-1") == 0)
 		return -1;
-	return gons__number(p, INT_MAX, &pid) == 0 ? pid : UNTOLD;
+	return gons__number(p, INT_MAX, &pid) == 0 && pid > 0 ? pid : UNTOLD;
 }
 
 /* Since Linux 6.9 each process has an inode of its own. */
@@ -156,7 +157,7 @@ gons__is_kept(const struct kept *kept)
 		return 0;
 	if (kept->nameless) {
 		pid = pid_of(kept->fd);
-		return pid == -1 || (pid > 0 && pid == kept->pid);
+		return pid == -1 || (pid != UNTOLD && pid == kept->pid);
 	}
 	return has_identity(kept->fd, kept);
 }

@@ -130,6 +130,7 @@ static const struct {
 	{ "", 7, 0, 0 },
 	/* -2: it could not be told when it was kept */
 	{ "pos:\t0\nPid:\t7\nNSpid:\t7\n", -2, 0, 1 },
+	{ "pos:\t0\nPid:\t0\nNSpid:\t0\n", -2, 0, 1 },
 	{ "", -2, 0, 1 },
 };
 
@@ -160,6 +161,9 @@ ATF_TC_BODY(nameless_info, tc)
 		    infos[i].is, gons__is_kept(&kept), "row %zu", i);
 		ATF_CHECK_EQ_MSG(
 		    infos[i].seems, gons__seems_kept(&kept), "row %zu", i);
+		/* Whatever it says, what has just been kept is still there. */
+		gons__keep_pidfd(&kept, fd[0]);
+		ATF_CHECK_MSG(gons__seems_kept(&kept), "row %zu", i);
 	}
 	gons__keep_proc(-1);
 	(void)close(proc);
