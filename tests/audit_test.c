@@ -8,6 +8,7 @@
  * are given up at a bad moment.
  */
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -40,6 +41,8 @@
 #define HIGH 200000 /* a descriptor beyond the usual limits */
 #define LOW 256 /* a limit below them */
 #define CAP_IPC_LOCK 14
+#define PRINTED (63 * 4096 + 1) /* bytes: of 64 reads the last brings one */
+#define PIPE (64 * 4096)
 
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
@@ -73,12 +76,19 @@ static int in_step, waits;
 /* A FIFO that a re-executed process opens before it waits; or NULL. */
 static const char *held_later;
 
+/* Not 0: every second poll(2) that could wait is interrupted, from the first. */
+static unsigned interrupts;
+
 int __real_poll(struct pollfd *, nfds_t, int);
 int __wrap_poll(struct pollfd *, nfds_t, int);
 int
 __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 {
 	waits += in_step && ms != 0;
+	if (interrupts != 0 && ms != 0 && interrupts++ % 2 != 0) {
+		errno = EINTR;
+		return -1;
+	}
 	if (held_later != NULL) {
 		(void)open(held_later, O_RDONLY | O_CLOEXEC);
 		held_later = NULL;
@@ -192,9 +202,29 @@ be_held(void)
 	held_later = getenv("HELD_LATER");
 }
 
+/* Prints before it comes to gons_reexec_check(3), and more when that is read. */
+static void
+print_much(void)
+{
+	static char text[PRINTED];
+	int left;
+
+	if (getenv("PRINTS") == NULL)
+		return;
+	CHILD(fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE) != -1);
+	CHILD(write(STDOUT_FILENO, text, sizeof(text)) == sizeof(text));
+	do {
+		(void)__real_poll(NULL, 0, 1);
+		CHILD(ioctl(STDOUT_FILENO, FIONREAD, &left) == 0);
+	} while (left > 0);
+	CHILD(write(STDOUT_FILENO, "x", 1) == 1);
+}
+
 __attribute__((constructor)) static void
 actions(void)
 {
+	interrupts = getenv("INTERRUPTS") != NULL;
+	print_much();
 	be_held();
 	end_slowly();
 	if (gons_reexec_register("parent", parent) == -1 ||
@@ -727,6 +757,65 @@ ends_in_time(void)
 	in_child(ends_in_time_body, NULL);
 }
 
+/* The library reads so much at a time, and goes on later. */
+static void
+prints_body(void *unused)
+{
+	struct gons_reexec *req = gons_reexec_new("parent");
+
+	(void)unused;
+	CHILD(gons_reexec_setflags(req, GONS_REEXEC_PREPARED) == 0);
+	CHILD(setenv("PRINTS", "", 1) == 0);
+	if (gons_reexec_run(req) == -1)
+		fprintf(stderr, "%s\n", gons_reexec_error(req));
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_NONE);
+	gons_reexec_free(req);
+}
+
+static void
+prints(void)
+{
+	int fd[2];
+
+	rx_pipe(fd);
+	if (fcntl(fd[1], F_SETPIPE_SZ, PIPE) == -1)
+		atf_tc_skip("no pipe of %d bytes: %s", PIPE, strerror(errno));
+	(void)close(fd[0]);
+	(void)close(fd[1]);
+	in_child(prints_body, NULL);
+}
+
+/*
+ * In the host, the prepared process and its spares.  Not even these block the
+ * signals that libc has for itself.
+ */
+static void
+interrupted_body(void *unused)
+{
+	struct gons_reexec *req = gons_reexec_new("parent");
+	pid_t first = 0;
+	int i;
+
+	(void)unused;
+	CHILD(gons_reexec_setflags(req, GONS_REEXEC_PREPARED) == 0);
+	CHILD(setenv("INTERRUPTS", "", 1) == 0);
+	interrupts = 1;
+	for (i = 0; i < 4; i++) {
+		if (gons_reexec_run(req) == -1)
+			fprintf(stderr, "%s\n", gons_reexec_error(req));
+		CHILD(gons_reexec_failure(req) == GONS_FAIL_NONE);
+		CHILD(i == 0 || atoi(rx_result(req)) == first);
+		first = atoi(rx_result(req));
+	}
+	gons_reexec_free(req);
+}
+
+static void
+interrupted(void)
+{
+	in_child(interrupted_body, NULL);
+}
+
 /*
  * One that hangs is waited for half a minute.  The first call ends then, and
  * the process is still there; the second finds that it has had its time.
@@ -836,6 +925,10 @@ static const struct rx_case cases[] = {
 	    "one that ends before it is prepared does not either" },
 	{ "ends_in_time", ends_in_time, RX_EXEC | RX_UNCOUNTED,
 	    "one that ends before it is prepared tells how" },
+	{ "prints", prints, RX_EXEC,
+	    "one that prints a good deal before it is prepared" },
+	{ "interrupted", interrupted, RX_EXEC,
+	    "nothing is given up for a signal that comes through" },
 	{ "hangs", hangs, RX_EXEC,
 	    "one that hangs is not waited for any longer" },
 	{ "keyring", keyring, RX_EXEC,

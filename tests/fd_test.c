@@ -205,17 +205,20 @@ ATF_TC_BODY(unknown_end, tc)
 /*
  * Two threads may be the first to call gons_reexec_check(3).  Files below /proc
  * stay open for one of them, and for the other nothing does, whatever its number.
+ * Both see the same there.
  */
 static void *
-other_thread(void *unused)
+other_thread(void *standing)
 {
 	gons__standing_keep();
-	return unused;
+	CHILD(gons__standing(standing) == 0);
+	return NULL;
 }
 
 static void
 views_body(void *unused)
 {
+	struct buf mine = { NULL, 0, 0, 0 }, theirs = { NULL, 0, 0, 0 };
 	int after, before, fd;
 	pthread_t thread;
 
@@ -227,8 +230,13 @@ views_body(void *unused)
 	gons__standing_keep();
 	after = count_fds();
 	CHILD(after > before);
-	CHILD(pthread_create(&thread, NULL, other_thread, NULL) == 0);
+	CHILD(pthread_create(&thread, NULL, other_thread, &theirs) == 0);
 	CHILD(pthread_join(thread, NULL) == 0);
+	CHILD(gons__standing(&mine) == 0);
+	CHILD(mine.len == theirs.len);
+	CHILD(memcmp(mine.p, theirs.p, mine.len) == 0);
+	buf_free(&mine);
+	buf_free(&theirs);
 	CHILD(count_fds() == after);
 	for (fd = 0; fd < STDERR_FILENO; fd++)
 		CHILD(!is_open(fd));

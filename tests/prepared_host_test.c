@@ -295,6 +295,46 @@ CASE_ROOT(no_proc_groups, "groups and ambient capabilities, too")
 	CHILD(atoi(result("parent")) == pid);
 }
 
+static void
+give_up_saved_group(void)
+{
+	CHILD(setresgid((gid_t)-1, (gid_t)-1, 1) == 0);
+}
+
+static void
+give_up_saved_user(void)
+{
+	CHILD(setresuid((uid_t)-1, (uid_t)-1, 1) == 0);
+}
+
+static void
+leave_session(void)
+{
+	CHILD(setsid() != -1);
+}
+
+static void
+give_up_privs(void)
+{
+	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+}
+
+CASE_ROOT(no_proc_ids, "and user and group, session and no_new_privs")
+{
+	static void (*const changes[])(void) = { give_up_saved_group,
+		give_up_saved_user, leave_session, give_up_privs };
+	pid_t pid;
+	size_t i;
+
+	lose_proc();
+	for (i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+		pid = prepared_pid();
+		CHILD(atoi(result("parent")) == pid);
+		changes[i]();
+		CHILD(atoi(result("parent")) != pid);
+	}
+}
+
 CASE_ROOT(ids, "the host becomes an ordinary user")
 {
 	gives_up(drop_to_nobody);
@@ -337,6 +377,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, no_proc);
 	ATF_TP_ADD_TC(tp, no_list);
 	ATF_TP_ADD_TC(tp, no_proc_groups);
+	ATF_TP_ADD_TC(tp, no_proc_ids);
 	ATF_TP_ADD_TC(tp, ids);
 	ATF_TP_ADD_TC(tp, groups);
 	ATF_TP_ADD_TC(tp, other_root);

@@ -511,33 +511,65 @@ CASE(killed_meanwhile, "running actions outlive the prepared process")
 	works();
 }
 
-/* By a kernel before Linux 6.15, which leaves it to the child's own parent. */
-CASE_IF(killed_untold, "an action tells its end if nobody else can", (void)0,
-    need_filters())
+/* Until the action has begun to print. */
+static void
+await_result(struct gons_reexec *req)
 {
-	static const struct rule rule = PIDFD_IOCTLS;
 	struct pollfd p = { -1, POLLIN, 0 };
-	struct gons_reexec *req;
-	int fd, life[2];
 	size_t len = 0;
-	pid_t pid;
 
-	forbid(&rule, 1);
-	pid = prepared_pid();
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	start_many(&req, 1, life);
 	p.fd = gons_reexec_fd(req);
 	while (len == 0) {
 		CHILD(poll(&p, 1, PATIENCE) == 1);
 		CHILD(gons_reexec_step(req) == 0);
 		(void)gons_reexec_result(req, &len);
 	}
+}
+
+/* By a kernel before Linux 6.15, which leaves it to the child's own parent. */
+CASE_IF(killed_untold, "an action tells its end if nobody else can", (void)0,
+    need_filters())
+{
+	static const struct rule rule = PIDFD_IOCTLS;
+	struct gons_reexec *req;
+	int fd, life[2];
+	pid_t pid;
+
+	forbid(&rule, 1);
+	pid = prepared_pid();
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	start_many(&req, 1, life);
+	await_result(req);
 	CHILD(kill(pid, SIGKILL) == 0 && ended(fd, PATIENCE));
 	CHILD(write(life[1], "x", 1) == 1); /* it fails by that */
 	CHILD(gons_reexec_wait(req) == -1 && errno == EIO);
 	CHILD(gons_reexec_failure(req) == GONS_FAIL_EXIT);
 	CHILD(gons_reexec_status(req) == 1 << 8);
 	gons_reexec_free(req);
+}
+
+/* By such a kernel, too.  No child can tell that it was killed. */
+CASE_IF(killed_in_any_order, "of several children each has its own status",
+    (void)0, need_filters())
+{
+	static const struct rule rule = PIDFD_IOCTLS;
+	static const int order[] = { 1, 2, 0 };
+	struct gons_reexec *req[3];
+	int i, life[2];
+
+	forbid(&rule, 1);
+	start_many(req, 3, life);
+	for (i = 0; i < 3; i++)
+		await_result(req[i]);
+	for (i = 0; i < 3; i++) {
+		CHILD(gons_reexec_kill(req[order[i]]) == 0);
+		CHILD(gons_reexec_wait(req[order[i]]) == -1);
+		CHILD(errno == ECANCELED);
+		CHILD(gons_reexec_status(req[order[i]]) == SIGKILL);
+	}
+	for (i = 0; i < 3; i++)
+		gons_reexec_free(req[i]);
+	works();
 }
 
 CASE(host_descriptors, "a host without descriptors gets an error")
@@ -705,6 +737,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, many);
 	ATF_TP_ADD_TC(tp, killed_meanwhile);
 	ATF_TP_ADD_TC(tp, killed_untold);
+	ATF_TP_ADD_TC(tp, killed_in_any_order);
 	ATF_TP_ADD_TC(tp, host_descriptors);
 	ATF_TP_ADD_TC(tp, descriptors);
 	ATF_TP_ADD_TC(tp, processes);

@@ -133,13 +133,20 @@ __attribute__((constructor)) static void
 check(void)
 {
 	const char *what = getenv("SERVED");
+	char name[] = "served_test", *args[] = { name, NULL };
 
 	if (gons_reexec_register("see", see) == -1 ||
 	    gons_reexec_register("see_user", see_user) == -1)
 		abort();
 	if (what != NULL && strcmp(what, "secure") == 0)
 		(void)gons_reexec_allowsecure();
+	if (getenv("NO_MEMORY") != NULL) {
+		CHILD(gons_reexec_setargs(args) == 0);
+		take_memory();
+	}
 	gons_reexec_check();
+	if (getenv("NO_MEMORY") != NULL)
+		give_memory();
 	if (what != NULL && strcmp(what, "secure") == 0)
 		secure_host();
 	else if (what != NULL)
@@ -250,6 +257,24 @@ ATF_TC_BODY(no_bonds, tc)
 	serve(text, refuse_sockets);
 }
 
+static void
+refuse_memory(void)
+{
+	CHILD(setenv("NO_MEMORY", "", 1) == 0);
+}
+
+ATF_TC_WITHOUT_HEAD(no_memory);
+ATF_TC_BODY(no_memory, tc)
+{
+	(void)tc;
+	if (SANITIZER)
+		atf_tc_skip("the sanitizer needs memory, too");
+	if (getauxval(AT_BASE) == 0)
+		atf_tc_skip("a static program is executed, not served");
+	serve(
+	    "no process could be forked in gons_reexec_check()", refuse_memory);
+}
+
 /* Set-user-ID; its user has the working directory, wherever that is. */
 static void
 copy_program(void)
@@ -313,5 +338,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, surroundings);
 	ATF_TP_ADD_TC(tp, no_seals);
 	ATF_TP_ADD_TC(tp, no_bonds);
+	ATF_TP_ADD_TC(tp, no_memory);
 	return atf_no_error();
 }
