@@ -115,6 +115,10 @@ is_allowed(const struct settings *set, struct outcome *outcome)
 	if (gons__self.child || gons__status_action() != NULL)
 		return gons__fail(set, outcome, EPERM,
 		    "cannot be started: this is already a re-executed child");
+	if (!gons__self.allowed && gons__self.errnum != 0)
+		return gons__fail(set, outcome, gons__self.errnum,
+		    "cannot be started: gons_reexec_check() failed: %s",
+		    strerror(gons__self.errnum));
 	if (!gons__self.allowed)
 		return gons__fail(set, outcome, EPERM,
 		    "cannot be started: gons_reexec_check() has not been "

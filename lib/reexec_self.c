@@ -285,8 +285,10 @@ gons__self_allow(void)
 	mark_era();
 	if (argv[0] == NULL)
 		argv[0] = none;
-	if (self->argv == NULL && gons_reexec_setargs(argv) == -1)
+	if (self->argv == NULL && gons_reexec_setargs(argv) == -1) {
+		self->errnum = errno;
 		return;
+	}
 	(void)dl_iterate_phdr(look_for_interpreter, &interpreter);
 	self->is_dynamic = interpreter;
 	proc = gons__proc_open();

@@ -100,15 +100,18 @@ secure_host(void)
 	_exit(0);
 }
 
+static const char unchecked[] = "gons_reexec_check() failed: Cannot allocate";
+
 static void
 host(const char *what)
 {
 	struct gons_reexec *req = gons_reexec_new("see");
+	int errnum;
 
 	CHILD(gons_status() == NULL);
 	CHILD((gons_status_joined() & GONS_BIT(GONS_MNT)) != 0);
 	CHILD(req != NULL);
-	if (getauxval(AT_BASE) != 0)
+	if (getauxval(AT_BASE) != 0 && strcmp(what, unchecked) != 0)
 		args_are_refused();
 	if (strcmp(what, "runs") == 0) {
 		if (gons_reexec_run(req) == -1)
@@ -119,7 +122,8 @@ host(const char *what)
 		CHILD(strcmp(gons_reexec_result(req, NULL),
 			  "ignores 0, sealed 1") == 0);
 	} else {
-		CHILD(gons_reexec_run(req) == -1 && errno == EPERM);
+		errnum = strcmp(what, unchecked) == 0 ? ENOMEM : EPERM;
+		CHILD(gons_reexec_run(req) == -1 && errno == errnum);
 		fprintf(stderr, "%s\n", gons_reexec_error(req));
 		CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
 		/* nobody serves, and nothing is executed instead */
@@ -141,7 +145,8 @@ check(void)
 	if (what != NULL && strcmp(what, "secure") == 0)
 		(void)gons_reexec_allowsecure();
 	if (getenv("NO_MEMORY") != NULL) {
-		CHILD(gons_reexec_setargs(args) == 0);
+		if (strcmp(getenv("NO_MEMORY"), "") == 0)
+			CHILD(gons_reexec_setargs(args) == 0);
 		take_memory();
 	}
 	gons_reexec_check();
@@ -263,6 +268,13 @@ refuse_memory(void)
 	CHILD(setenv("NO_MEMORY", "", 1) == 0);
 }
 
+/* Not even for the arguments. */
+static void
+refuse_memory_at_all(void)
+{
+	CHILD(setenv("NO_MEMORY", "args", 1) == 0);
+}
+
 ATF_TC_WITHOUT_HEAD(no_memory);
 ATF_TC_BODY(no_memory, tc)
 {
@@ -273,6 +285,7 @@ ATF_TC_BODY(no_memory, tc)
 		atf_tc_skip("a static program is executed, not served");
 	serve(
 	    "no process could be forked in gons_reexec_check()", refuse_memory);
+	serve(unchecked, refuse_memory_at_all);
 }
 
 /* Set-user-ID; its user has the working directory, wherever that is. */
