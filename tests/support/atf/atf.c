@@ -120,9 +120,9 @@ atf_tp_get_config(const atf_tp_t *tp)
 }
 
 void
-atf_utils_free_charpp(char **config)
+atf_utils_free_charpp(char **variables)
 {
-	(void)config;
+	(void)variables;
 }
 
 const char *
