@@ -435,38 +435,6 @@ ATF_TC_BODY(onerror_exit, tc)
 	ATF_CHECK_EQ(125 << 8, r->status);
 }
 
-/* Who receives messages gets the line as one, and no empty one behind it. */
-ATF_TC_WITHOUT_HEAD(onerror_message);
-ATF_TC_BODY(onerror_message, tc)
-{
-	static const char expected[] =
-	    "gons: invalid gons_net reference \"/nope\": No such file or "
-	    "directory\n";
-	char net[] = "gons_net=/nope", onerror[] = "gons_onerror=exit";
-	char *envp[] = { net, onerror, NULL }, line[256];
-	int sock[2], status;
-	ssize_t n;
-	pid_t pid;
-
-	ATF_REQUIRE_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, sock));
-	fflush(NULL);
-	ATF_REQUIRE((pid = fork()) != -1);
-	if (pid == 0) {
-		if (dup2(sock[1], STDERR_FILENO) == STDERR_FILENO)
-			gons__status_again(envp);
-		_exit(0);
-	}
-	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
-	ATF_CHECK_EQ_MSG(125 << 8, status, "status %#x", status);
-	n = recv(sock[0], line, sizeof(line) - 1, MSG_DONTWAIT);
-	line[n > 0 ? n : 0] = '\0';
-	ATF_CHECK_STREQ(expected, line);
-	n = recv(sock[0], line, sizeof(line) - 1, MSG_DONTWAIT);
-	ATF_CHECK_MSG(n == -1 && errno == EAGAIN, "another of %zd bytes", n);
-	(void)close(sock[0]);
-	(void)close(sock[1]);
-}
-
 /* The longest line there can be, whole. */
 ATF_TC_WITHOUT_HEAD(onerror_long);
 ATF_TC_BODY(onerror_long, tc)
@@ -1087,7 +1055,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, closed_standard);
 	ATF_TP_ADD_TC(tp, standard_reference);
 	ATF_TP_ADD_TC(tp, onerror_exit);
-	ATF_TP_ADD_TC(tp, onerror_message);
 	ATF_TP_ADD_TC(tp, onerror_long);
 	ATF_TP_ADD_TC(tp, onerror_message);
 	ATF_TP_ADD_TC(tp, onerror_nonsense);
