@@ -100,7 +100,7 @@ secure_host(void)
 	_exit(0);
 }
 
-static const char unchecked[] = "gons_reexec_check() failed: Cannot allocate";
+static const char unchecked[] = "gons_reexec_check() failed: ";
 
 static void
 host(const char *what)

@@ -365,7 +365,7 @@ take_memory(void)
 	none = memory_before;
 	none.rlim_cur = 64 << 10;
 	CHILD(setrlimit(RLIMIT_AS, &none) == 0);
-	for (size = 1 << 20; size > 0; size -= size > 4096 ? size / 2 : 16)
+	for (size = 1 << 20; size > 0; size -= size > 4096 ? size / 2 : 8)
 		while ((p = malloc(size)) != NULL) {
 			*p = memory;
 			memory = p;
