@@ -58,7 +58,7 @@ find_top(const atf_tc_t *tc)
 
 /*
  * A script that builds the program in the working directory, and defines
- * run, which runs it and fails if anything is on its stderr, and counts, which
+ * run, which runs it and fails if it has written anything, and counts, which
  * prints how often action, instrumented shared library, and parent ran.
  */
 static const char script[] =
@@ -93,7 +93,7 @@ static const char script[] =
     "$cc $flags -I../inc -DCOVGLUE_LIB -c ../inc/covglue.c -o covglue.o\n"
     "$cc covglue.o $PWD/libx.so $glue -o covglue; cd ..\n"
     "run() { want=$1; shift; s=0\n"
-    "  build/covglue \"$@\" 2>err || s=$?\n"
+    "  build/covglue \"$@\" >err 2>&1 || s=$?\n"
     "  test $s = $want && test ! -s err && return 0\n"
     "  echo \"status $s, $want wanted: $*\"; cat err; return 1; }\n"
     "counts() { rm -f p; case $kind in\n"
@@ -151,6 +151,7 @@ static const char everywhere[] =
     "run 0 4 pivot-ro $PWD/root; expect '4 4 4'; nothing; clean\n"
     "run 0 4 userns; expect '4 4 4'; nothing; clean\n"
     "run 143 4 term; expect '4 4 4'; nothing; clean\n"
+    "run 143 4 term <&-; expect '4 4 4'; nothing; clean\n"
     "run 137 4 kill; expect '0 0 4'; nothing; clean\n"
     "run 0 4 fork; expect '4 4 5'; nothing; clean\n"
     "run 0 2 fsize; nothing; clean\n"
@@ -158,6 +159,7 @@ static const char everywhere[] =
     "run 0 4 chroot $PWD/root; expect '4 4 4'; nothing; clean\n"
     "run 0 4 setuid; expect '4 4 4'; nothing; clean\n"
     "run 0 4 close $PWD/root; expect '0 0 4'; nothing; clean\n"
+    "run 0 4 close $PWD/root <&-; expect '0 0 4'; nothing; clean\n"
     "fi\n";
 
 #define GLUE_AT(name, kind, lib, where)     \

@@ -8,6 +8,7 @@
  * killed.
  */
 
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -150,6 +151,65 @@ ATF_TC_BODY(locked_many, tc)
 }
 
 /*
+ * The destination is locked, and removed or replaced before the merge gets the
+ * lock: nothing goes into a file that has lost its name.
+ */
+ATF_TC_WITHOUT_HEAD(lost_name);
+ATF_TC_BODY(lost_name, tc)
+{
+	static const struct {
+		const char *src, *instead; /* NULL: nothing */
+		int held; /* it keeps another name */
+		const char *sum;
+	} t[] = {
+		{ "one", NULL, 0, "one" },
+		{ "one", "two", 0, "three" },
+		{ "text1", NULL, 0, "text1" },
+		{ "text1", "text2", 0, "text3" },
+		{ "text1", NULL, 1, "text1" },
+		{ "text1", "text2", 1, "text3" },
+	};
+	static const char *const paths[] = { "dst" };
+	struct inotify_event event;
+	int life[2], status, watch;
+	pid_t holder, pid;
+	size_t i;
+
+	plain("one", GCC12, 0, 1, 1);
+	plain("two", GCC12, 0, 2, 2);
+	plain("three", GCC12, 0, 3, 3);
+	put_text("text1", "mode: count\na.go:1.1,2.2 1 1\n");
+	put_text("text2", "mode: count\na.go:1.1,2.2 1 2\n");
+	put_text("text3", "mode: count\na.go:1.1,2.2 1 3\n");
+	alarm(20);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		shell("cp %s dst; ln -f dst held", t[i].src);
+		if (!t[i].held)
+			ATF_REQUIRE_EQ(0, unlink("held"));
+		holder = lock_files(paths, 1, life);
+		ATF_REQUIRE((watch = inotify_init1(IN_CLOEXEC)) != -1);
+		ATF_REQUIRE(inotify_add_watch(watch, "dst", IN_OPEN) != -1);
+		ATF_REQUIRE((pid = fork()) != -1);
+		if (pid == 0) {
+			close(life[1]);
+			_exit(gons_covmerge("dst", &t[i].src, 1, NULL) != 0);
+		}
+		/* The merge opens it. */
+		ATF_REQUIRE(read(watch, &event, sizeof(event)) > 0);
+		ATF_REQUIRE_EQ(0, close(watch));
+		ATF_REQUIRE_EQ(0, unlink("dst"));
+		if (t[i].instead != NULL)
+			shell("cp %s dst", t[i].instead);
+		unlock_files(holder, life);
+		ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
+		ATF_CHECK_EQ(0, status);
+		shell("cmp dst %s", t[i].sum);
+		if (t[i].held)
+			shell("cmp held %s", t[i].src);
+	}
+}
+
+/*
  * Several at once
  */
 
@@ -282,6 +342,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, tree_together);
 	ATF_TP_ADD_TC(tp, locked);
 	ATF_TP_ADD_TC(tp, locked_many);
+	ATF_TP_ADD_TC(tp, lost_name);
 	ATF_TP_ADD_TC(tp, concurrent);
 	ATF_TP_ADD_TC(tp, concurrent_libgcov);
 	ATF_TP_ADD_TC(tp, killed);

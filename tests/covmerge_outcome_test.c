@@ -321,6 +321,10 @@ ATF_TC_BODY(tree_planted, tc)
 		(void)strcat(path, "/d");
 	}
 	merge(ENAMETOOLONG, "depth", "new", "deep", NULL);
+	path[4 + 2 * 101] = '\0';
+	ATF_CHECK_STREQ(path, outcome.where);
+	path[4 + 2 * 19] = '\0';
+	merge(0, "the depth that is allowed", "new", path, NULL);
 	ATF_CHECK(!exists("new"));
 	free(two);
 }
@@ -338,6 +342,42 @@ ATF_TC_BODY(tree_vanishing, tc)
 	ATF_CHECK_EQ(0, outcome.skipped);
 	ATF_CHECK_EQ(0, outcome.failed);
 	ATF_CHECK(!exists("dst"));
+}
+
+/* The numbers of standard descriptors are as good as any other. */
+static void
+merge_without_stdin(void *unused)
+{
+	static const char *const t[][3] = {
+		{ "newtree", "none", "tree" },
+		{ "new.gcda", "none", "one" },
+		{ "newtext", "none", "text" },
+	};
+	struct gons_covstat st;
+	int i, round;
+
+	(void)unused;
+	(void)close(STDIN_FILENO);
+	for (round = 0; round < 2; round++)
+		for (i = 0; i < 3; i++) {
+			CHILD(gons_covmerge(t[i][0], &t[i][1], 2, &st) == 0);
+			CHILD(st.merged == 1 && st.skipped == 1);
+			CHILD(st.failed == 0);
+			CHILD(fcntl(STDIN_FILENO, F_GETFD) == -1);
+		}
+}
+
+ATF_TC_WITHOUT_HEAD(without_stdin);
+ATF_TC_BODY(without_stdin, tc)
+{
+	shell("mkdir -p tree/sub");
+	plain("one", GCC12, 0, 1, 1);
+	plain("tree/sub/1.gcda", GCC12, 0, 1, 1);
+	plain("sum", GCC12, 0, 2, 2);
+	put_text("text", "mode: count\na.go:1.1,2.2 1 1\n");
+	in_child(merge_without_stdin, NULL);
+	shell("cmp newtree/sub/1.gcda sum && cmp new.gcda sum");
+	check_text("newtext", "mode: count\na.go:1.1,2.2 1 2\n");
 }
 
 /*
@@ -586,6 +626,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, tree_mixed);
 	ATF_TP_ADD_TC(tp, tree_deep);
 	ATF_TP_ADD_TC(tp, tree_vanishing);
+	ATF_TP_ADD_TC(tp, without_stdin);
 	ATF_TP_ADD_TC(tp, limited);
 	ATF_TP_ADD_TC(tp, disk_full);
 	ATF_TP_ADD_TC(tp, old_kernels);

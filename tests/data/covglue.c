@@ -168,6 +168,14 @@ close_all(void)
 		(void)close(fd);
 }
 
+/* An exit handler of a program that did not expect to be ended. */
+static void
+speak(void)
+{
+	(void)printf("the end\n");
+	(void)fprintf(stderr, "the end\n");
+}
+
 static void
 go(const char *what, const char *arg)
 {
@@ -193,6 +201,8 @@ go(const char *what, const char *arg)
 		join(arg);
 	else if (strcmp(what, "fsize") == 0)
 		need(setrlimit(RLIMIT_FSIZE, &none) == 0, "setrlimit");
+	else if (strcmp(what, "term") == 0)
+		need(atexit(speak) == 0, "atexit");
 	action();
 	if (strcmp(what, "term") == 0)
 		(void)raise(SIGTERM);
