@@ -14,6 +14,7 @@
 #include <atf-c.h>
 
 #include "../lib/reexec.h"
+#include "helpers.h"
 
 #define EXIT(n) ((n) << 8)
 #define REPLY GONS_REEXEC_REPLY
@@ -458,6 +459,32 @@ ATF_TC_BODY(references, tc)
 	free(outcome.error);
 }
 
+/* What an outcome said before is gone, and takes no memory any more. */
+ATF_TC_WITHOUT_HEAD(text_before);
+ATF_TC_BODY(text_before, tc)
+{
+	enum {
+		LENGTH = 65536
+	};
+	struct settings set = { .flags = 0 };
+	struct buf err = { 0 };
+	struct judged j = { .facts = { REACHED },
+		.result = { .state = RESULT_COMPLETE } };
+	struct outcome outcome;
+	size_t used = memory_used();
+
+	(void)tc;
+	memset(&outcome, 0, sizeof(outcome));
+	ATF_REQUIRE((outcome.error = malloc(LENGTH)) != NULL);
+	memset(outcome.error, 0, LENGTH);
+	ATF_CHECK(used == 0 || memory_used() >= used + LENGTH);
+	gons__judge(&set, &j.facts, &j.result, &err, NULL, &outcome);
+	ATF_CHECK_EQ(GONS_FAIL_NONE, (int)outcome.failure);
+	ATF_CHECK(outcome.error == NULL);
+	ATF_CHECK_MSG(memory_used() < used + LENGTH || used == 0,
+	    "%zu, then %zu bytes", used, memory_used());
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, table);
@@ -466,5 +493,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, precedence);
 	ATF_TP_ADD_TC(tp, end);
 	ATF_TP_ADD_TC(tp, references);
+	ATF_TP_ADD_TC(tp, text_before);
 	return atf_no_error();
 }

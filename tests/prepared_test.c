@@ -33,6 +33,7 @@
 #include "prepared.h"
 
 #define MANY 300
+#define LEAVE_TIME 100 /* ms that it has when it is told to end */
 #define DELAY 300 /* ms; enough for another process to get far */
 
 /* s by which the clock of the library is fast. */
@@ -693,6 +694,32 @@ CASE_IF(no_memory, "a prepared process is ended without memory", (void)0,
 	}
 }
 
+/* Where orphans come to the host it ends by itself, unless it takes too long. */
+CASE(leaves, "a prepared process has some time to end by itself")
+{
+	long long since;
+	siginfo_t info;
+	int late = 0;
+	pid_t pid;
+
+	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	while (late < 2) {
+		pid = prepared_pid();
+		CHILD(kill(pid, SIGSTOP) == 0);
+		since = clock_ms();
+		gons_reexec_unprepare();
+		fast += late;
+		gons_reexec_free(gons_reexec_new("none"));
+		since = clock_ms() - since;
+		CHILD(kill(pid, SIGCONT) == 0);
+		CHILD(waitid(P_PID, (id_t)pid, &info, WEXITED) == 0);
+		if (!late && since >= LEAVE_TIME)
+			continue; /* this machine is slow */
+		CHILD(info.si_code == (late ? CLD_KILLED : CLD_EXITED));
+		late++;
+	}
+}
+
 CASE(host_ends, "the prepared process ends with its host")
 {
 	int fd, out[2];
@@ -742,6 +769,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, descriptors);
 	ATF_TP_ADD_TC(tp, processes);
 	ATF_TP_ADD_TC(tp, no_memory);
+	ATF_TP_ADD_TC(tp, leaves);
 	ATF_TP_ADD_TC(tp, host_ends);
 	return atf_no_error();
 }

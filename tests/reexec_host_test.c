@@ -547,6 +547,50 @@ copy_holds_pipes(void)
 }
 
 /*
+ * It holds them when the run is over, too, and what others still do with them
+ * says nothing to whoever watches the request.
+ */
+static void
+copy_wakes_nobody(void)
+{
+	struct gons_reexec *req = rx_script("out x\nfork 12");
+	int copy[2], life[2], told[2];
+	struct pollfd p;
+	pid_t pid;
+
+	rx_pipe(copy);
+	rx_pipe(life);
+	rx_pipe(told);
+	rx_keep(req, "LIFE", life[0]);
+	rx_keep(req, "TOLD", told[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, 0));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	close(told[1]);
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		close(copy[1]);
+		close(life[1]);
+		(void)rx_byte(copy[0]);
+		_exit(0);
+	}
+	ATF_CHECK_STREQ("x", rx_wait_ok(req));
+	ATF_CHECK_EQ(0, gons_reexec_end(req));
+	/* the process that the action has left ends now */
+	close(life[1]);
+	ATF_CHECK(rx_gone(told[0], 60000));
+	p.fd = gons_reexec_fd(req);
+	p.events = POLLIN;
+	ATF_CHECK(p.fd != -1);
+	ATF_CHECK_EQ(0, poll(&p, 1, 0));
+	gons_reexec_free(req);
+	close(copy[1]);
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, 0));
+	close(copy[0]);
+	close(life[0]);
+	close(told[0]);
+}
+
+/*
  * Descriptors and other resources.
  */
 
@@ -857,6 +901,8 @@ static const struct rx_case cases[] = {
 	    "a forked copy of the same number does not, either" },
 	{ "copy_holds_pipes", copy_holds_pipes, 0,
 	    "a forked copy that holds the pipes is not waited for" },
+	{ "copy_wakes_nobody", copy_wakes_nobody, 0,
+	    "pipes that a forked copy holds wake nobody after the run" },
 	{ "standard_closed", standard_closed, 0,
 	    "the host may have closed descriptors 0 to 2" },
 	{ "no_descriptors", no_descriptors, RX_EXEC | RX_UNCOUNTED,

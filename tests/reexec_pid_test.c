@@ -128,7 +128,18 @@ signal_supervisor(void)
 	return 0;
 }
 
+/* Closes what was kept for it, and stays. */
+static int
+let_go(void)
+{
+	if (close(rx_kept("KEPT")) == -1)
+		return 1;
+	for (;;)
+		(void)pause();
+}
+
 static const struct rx_action actions[] = {
+	{ "let_go", let_go },
 	{ "print_pid", print_pid },
 	{ "change_ids", change_ids },
 	{ "stay", stay },
@@ -570,6 +581,24 @@ supervisor_signalled(void)
 	gons_reexec_free(req);
 }
 
+/* What is kept for the action is its alone. */
+static void
+supervisor_lets_go(void)
+{
+	struct gons_reexec *req = rx_new("let_go");
+	int fd[2];
+
+	rx_pipe(fd);
+	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	rx_keep(req, "KEPT", fd[1]);
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	close(fd[1]);
+	ATF_CHECK(rx_gone(fd[0], 10000));
+	ATF_CHECK_EQ(0, gons_reexec_step(req));
+	gons_reexec_free(req);
+	close(fd[0]);
+}
+
 struct leaving {
 	struct gons_reexec *req;
 	int to;
@@ -673,6 +702,8 @@ static const struct rx_case cases[] = {
 	    "the child ends if the host has ended before" },
 	{ "supervisor_signalled", supervisor_signalled, 0,
 	    "a supervisor passes signals on, except SIGCHLD" },
+	{ "supervisor_lets_go", supervisor_lets_go, 0,
+	    "a supervisor has nothing of what is kept for its action" },
 };
 
 ATF_TP_ADD_TCS(tp)

@@ -209,6 +209,8 @@ while_running(void)
 	ATF_CHECK_ERRNO(EBUSY, gons_reexec_namespace(req, "net", "/x") == -1);
 	ATF_CHECK_ERRNO(EBUSY, gons_reexec_setorder(req, "net") == -1);
 	ATF_CHECK_ERRNO(EBUSY, gons_reexec_target(req, 0, 0) == -1);
+	ATF_CHECK_ERRNO(EBUSY, gons_reexec_targetpid(req, getpid(), 0) == -1);
+	ATF_CHECK_ERRNO(EBUSY, gons_reexec_setids(req, 0, 0) == -1);
 	ATF_CHECK_ERRNO(
 	    EBUSY, gons_reexec_setcomplete(req, never_complete, NULL) == -1);
 	ATF_CHECK_ERRNO(EBUSY, gons_reexec_setenv(req, "A", "b") == -1);
@@ -218,7 +220,10 @@ while_running(void)
 	ATF_CHECK_ERRNO(EBUSY, gons_reexec_setgrace(req, 1) == -1);
 	ATF_CHECK_ERRNO(EBUSY, gons_reexec_settimeout(req, 1) == -1);
 	ATF_CHECK_ERRNO(EBUSY, gons_reexec_setmaxresult(req, 1) == -1);
+	ATF_CHECK_ERRNO(EBUSY, gons_reexec_setmaxfds(req, 1) == -1);
 	ATF_CHECK_ERRNO(EBUSY, gons_reexec_setflags(req, 0) == -1);
+	ATF_CHECK_ERRNO(EBUSY, gons_reexec_takefd(req, 0) == -1);
+	ATF_CHECK_ERRNO(EBUSY, gons_reexec_end(req) == -1);
 	gons_reexec_setdata(req, req);
 	ATF_CHECK_EQ(req, gons_reexec_data(req));
 	ATF_CHECK_EQ(0, gons_reexec_failure(req));

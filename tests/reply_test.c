@@ -9,6 +9,7 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <netinet/in.h>
@@ -29,6 +30,8 @@
 
 #include "helpers.h"
 #include "rx.h"
+
+#define P_BY_PIDFD 3 /* P_PIDFD, of Linux 5.4 */
 
 /* Replies with as many descriptors as its parameter says. */
 static int
@@ -518,6 +521,47 @@ target_is_gone_unknown(void)
 	close(ready[1]);
 }
 
+/*
+ * The host program may collect the processes that close descriptors, too.  The
+ * library keeps nothing of these, on kernels that know a process by its number
+ * alone as well.
+ */
+static void
+closers_collected(void *old)
+{
+	static const struct rule rule = { SYS_waitid, 0, ~0u, P_BY_PIDFD,
+		EINVAL };
+	struct gons_reexec *req[8];
+	int collected = 0, fds;
+	size_t i;
+
+	for (i = 0; i < NELEM(req); i++) {
+		req[i] = giver("1", 1);
+		CHILD(gons_reexec_run(req[i]) == 0);
+	}
+	fds = count_fds();
+	if (old != NULL)
+		forbid(&rule, 1);
+	for (i = 0; i < NELEM(req); i++) {
+		gons_reexec_free(req[i]);
+		collected += waitpid(-1, NULL, __WALL) != -1;
+	}
+	/* Some may have ended before the library had its first look. */
+	printf("%d collected\n", collected);
+	gons_reexec_free(gons_reexec_new("none"));
+	CHILD(count_fds() == fds - (int)NELEM(req));
+}
+
+static void
+fds_closers(void)
+{
+	int old = 1;
+
+	in_child(closers_collected, NULL);
+	need_filters();
+	in_child(closers_collected, &old);
+}
+
 static const struct rx_case cases[] = {
 	{ "fds_taken", fds_taken, 0, "descriptors come with a reply" },
 	{ "fds_none", fds_none, 0, "descriptors come only if asked for" },
@@ -531,6 +575,8 @@ static const struct rx_case cases[] = {
 	    "descriptors that cannot be given up now are so later" },
 	{ "fds_cheated", fds_cheated, 0,
 	    "one descriptor is taken for each call, whatever a child sends" },
+	{ "fds_closers", fds_closers, RX_EXEC | RX_UNCOUNTED,
+	    "the host may collect the processes that close descriptors" },
 	{ "fds_linger", fds_linger, RX_ROOT,
 	    "descriptors that nobody takes hold up nobody" },
 	{ "stderr_kept", stderr_kept, 0, "stderr is kept and is no failure" },

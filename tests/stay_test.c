@@ -102,6 +102,35 @@ gaps(void)
 	gons_reexec_free(req);
 }
 
+/* What the action has opened is its own, in whatever state it leaves. */
+static void
+opened(void)
+{
+	struct gons_reexec *req = stay_new(0);
+	char held[32];
+
+	(void)snprintf(held, sizeof(held), "held %s", stay_says(req, "hold"));
+	(void)stay_says(req, held);
+	(void)stay_says(req, held);
+	(void)stay_counts(req, 4);
+	gons_reexec_free(req);
+}
+
+/* A supervisor passes on what a run has of descriptors, and keeps none. */
+static void
+supervisor_keeps_none(void)
+{
+	struct gons_reexec *req = stay_new(GONS_REEXEC_DIE_WITH_PARENT);
+	int i, n[5];
+
+	for (i = 0; i < 5; i++)
+		n[i] = atoi(stay_says(req, "above"));
+	for (i = 2; i < 5; i++)
+		ATF_CHECK_EQ_MSG(
+		    n[1], n[i], "run %d: %d, not %d", i, n[i], n[1]);
+	gons_reexec_free(req);
+}
+
 static void
 error_text(void)
 {
@@ -181,6 +210,58 @@ left_behind(void)
 	gons_reexec_free(req);
 	close(told[1]);
 	ATF_CHECK(rx_gone(told[0], 10000));
+	close(told[0]);
+}
+
+struct more {
+	int to, from, n;
+};
+
+/* For each piece there is another, before anybody looks for it. */
+static int
+more_comes(void *state, const void *bytes, size_t len)
+{
+	struct more *more = state;
+
+	(void)bytes;
+	if (len > 0 && more->n++ < 10) {
+		ATF_REQUIRE_EQ(1, write(more->to, "", 1));
+		ATF_REQUIRE_EQ('b', rx_byte(more->from));
+	}
+	return 0;
+}
+
+/* What such a process prints while the result is read is none of it. */
+static void
+left_printing(void)
+{
+	struct gons_reexec *req = stay_new(0);
+	int done[2], life[2], told[2];
+	struct more more;
+
+	rx_pipe(done);
+	rx_pipe(life);
+	rx_pipe(told);
+	rx_keep(req, "DONE", done[1]);
+	rx_keep(req, "LIFE", life[0]);
+	rx_keep(req, "TOLD", told[1]);
+	more.to = life[1];
+	more.from = told[0];
+	more.n = 0;
+	ATF_REQUIRE_EQ(0, gons_reexec_setcomplete(req, more_comes, &more));
+	stay_order(req, "more");
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	/* Nobody has read anything before the action has returned. */
+	close(done[1]);
+	ATF_CHECK(rx_gone(done[0], 60000));
+	ATF_CHECK_STREQ("a", rx_wait_ok(req));
+	ATF_CHECK_EQ(1, more.n);
+	gons_reexec_free(req);
+	close(done[0]);
+	close(life[0]);
+	close(life[1]);
+	close(told[1]);
+	ATF_CHECK(rx_gone(told[0], 60000));
 	close(told[0]);
 }
 
@@ -433,6 +514,9 @@ static const struct rx_case cases[] = {
 	    "output, parameter and signals are those of one run" },
 	{ "gaps", gaps, RX_ONCE,
 	    "the action may leave any numbers of descriptors free" },
+	{ "opened", opened, RX_ONCE, "what the action has opened stays open" },
+	{ "supervisor_keeps_none", supervisor_keeps_none, RX_ONCE,
+	    "a supervisor does not grow" },
 	{ "error_text", error_text, RX_ONCE,
 	    "the text of stderr is that of one run" },
 	{ "replies", replies, RX_ONCE,
@@ -441,6 +525,8 @@ static const struct rx_case cases[] = {
 	    "results may be larger than a pipe has room for" },
 	{ "left_behind", left_behind, RX_ONCE,
 	    "a process of one run is not heard in another" },
+	{ "left_printing", left_printing, RX_ONCE,
+	    "what is printed after the action has returned is no result" },
 	{ "pid_namespace", pid_namespace, RX_ONCE | RX_ROOT,
 	    "the action's process stays in a pid namespace" },
 	{ "target_ends", target_ends, RX_ONCE | RX_ROOT,

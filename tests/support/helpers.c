@@ -396,13 +396,19 @@ memory_used(void)
 }
 
 void
-spoil_stack(void)
+spoil_stack_with(int number)
 {
-	volatile unsigned char below[8192];
+	volatile int below[2048];
 	size_t i;
 
-	for (i = 0; i < sizeof(below); i++)
-		below[i] = 0xff;
+	for (i = 0; i < sizeof(below) / sizeof(*below); i++)
+		below[i] = number;
+}
+
+void
+spoil_stack(void)
+{
+	spoil_stack_with(-1);
 }
 
 int

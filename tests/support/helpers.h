@@ -122,6 +122,7 @@ size_t memory_used(void);
 
 /* Whoever is called next finds that in what it does not set. */
 void spoil_stack(void);
+void spoil_stack_with(int);
 
 /* How many descriptors are open. */
 int count_fds(void);

@@ -13,6 +13,7 @@
 
 #include <atf-c.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -37,6 +38,7 @@ enum { /* what hostile children forge, see doc/PROTOCOL */
  */
 
 static int calls;
+static int held = -1; /* what the next one finds on the stack */
 
 static void
 bye(void)
@@ -66,6 +68,27 @@ leave_behind(void)
 		if (fd != rx_kept("TOLD"))
 			(void)!write(fd, "late", 4);
 	(void)!write(rx_kept("TOLD"), "l", 1);
+	_exit(0);
+}
+
+/*
+ * A process that prints more each time that it is told to.  This one's standard
+ * input becomes DONE, which is closed when its return has been told.
+ */
+static int
+print_more(void)
+{
+	int done = rx_kept("DONE");
+
+	printf("a");
+	(void)fflush(NULL);
+	if (fork() != 0)
+		return dup2(done, STDIN_FILENO) == -1 || close(done) == -1;
+	(void)close(done);
+	while (rx_byte(rx_kept("LIFE")) != -1)
+		if (write(STDOUT_FILENO, "b", 1) != 1 ||
+		    write(rx_kept("TOLD"), "b", 1) != 1)
+			break;
 	_exit(0);
 }
 
@@ -247,6 +270,31 @@ leave_gaps(void)
 	return 0;
 }
 
+/* Opens a descriptor, says its number, and leaves that everywhere. */
+static int
+hold(void)
+{
+	held = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return printf("%d", held) < 0;
+}
+
+/* How many descriptors its parent has. */
+static void
+count_above(void)
+{
+	char path[64];
+	DIR *dir;
+	int n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)getppid());
+	if ((dir = opendir(path)) != NULL) {
+		while (readdir(dir) != NULL)
+			n++;
+		(void)closedir(dir);
+	}
+	printf("%d", n);
+}
+
 static int
 big(size_t size)
 {
@@ -281,6 +329,14 @@ obey_more(const char *word, const char *rest)
 		return leave_gaps();
 	else if (strcmp(word, "fds") == 0)
 		printf("%d", count_fds());
+	else if (strcmp(word, "above") == 0)
+		count_above();
+	else if (strcmp(word, "more") == 0)
+		return print_more();
+	else if (strcmp(word, "hold") == 0)
+		return hold();
+	else if (strcmp(word, "held") == 0)
+		return fcntl(atoi(rest), F_GETFD) == -1;
 	else if (strcmp(word, "stop") == 0)
 		return stop_supervisor();
 	else if (strcmp(word, "mark") == 0)
@@ -305,7 +361,7 @@ obey_more(const char *word, const char *rest)
 }
 
 static int
-obey(void)
+obey_word(void)
 {
 	char word[16], text[PATH_MAX];
 	const char *rest = gons_reexec_input(NULL);
@@ -337,6 +393,15 @@ obey(void)
 	else
 		return obey_more(word, rest);
 	return 0;
+}
+
+static int
+obey(void)
+{
+	int r = obey_word();
+
+	spoil_stack_with(held);
+	return r;
 }
 
 __attribute__((constructor)) static void
