@@ -19,7 +19,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -91,23 +90,18 @@ static int
 reaped(const struct lost *l)
 {
 	siginfo_t info;
-	struct pollfd p;
-	int r, status;
+	int ended, r, status;
 
-	p.fd = l->fd.fd;
-	p.events = POLLIN;
-	if (p.fd != -1 && !gons__is_kept(&l->fd))
-		p.fd = -1;
-	if (p.fd != -1) {
-		if (poll(&p, 1, 0) == 0)
-			return 0;
+	if (gons__is_kept(&l->fd)) {
+		ended = gons__pidfd_ended(l->fd.fd);
 		info.si_pid = 0;
-		r = (int)syscall(SYS_waitid, ID_PIDFD, p.fd, &info,
+		r = (int)syscall(SYS_waitid, ID_PIDFD, l->fd.fd, &info,
 		    WEXITED | WNOHANG | __WALL, NULL);
-		if (r == 0) /* poll(2) may have been denied: it still runs */
+		if (r == 0)
 			return info.si_pid != 0;
-		if (errno == ECHILD)
-			return 1;
+		/* It is not ours, or not yet; EINVAL: before Linux 5.4. */
+		if (errno == ECHILD || l->pid <= 0)
+			return ended;
 	}
 	if (l->pid <= 0)
 		return 1;

@@ -636,8 +636,8 @@ finish(const struct settings *set, struct run *run)
 	struct child *child = &run->child;
 	struct kept fds = child->fd[SRC_FDS];
 
-	if (run->result.out.p == NULL && buf_reserve(&run->result.out, 1) == 0)
-		run->result.out.len = 0;
+	if (run->result.out.p == NULL)
+		(void)buf_reserve(&run->result.out, 1);
 	if (run->result.out.p != NULL)
 		run->result.out.p[run->result.out.len] = '\0';
 	/* Somebody else holds the pipe: what has come is all there is. */

@@ -117,12 +117,13 @@ pass_on_what_it_told(struct supervisor *s)
 
 /*
  * The action is asked again.  What it tells of this run comes through a new
- * pipe, which nobody has who was left behind by the one before.
+ * pipe, which nobody has who was left behind by the one before.  The caller
+ * closes the descriptors.
  */
 static void
 ask_again(struct supervisor *s, const struct message *message, int *fds)
 {
-	int i, n = 0, tells = -1;
+	int n = 0, tells = -1;
 
 	gons__reader_free(&s->reader);
 	fd_close(&s->told);
@@ -135,8 +136,6 @@ ask_again(struct supervisor *s, const struct message *message, int *fds)
 		n++;
 	s->asked = 1;
 	(void)gons__send(s->again, MSG_AGAIN, message->value, fds, (size_t)n);
-	for (i = 0; i < NAGAIN; i++)
-		fd_close(&fds[i]);
 }
 
 /* -1: it has not ended. */
@@ -202,6 +201,7 @@ static void
 keep_only(const struct supervisor *s)
 {
 	int fds[6], fd;
+	const size_t n = sizeof(fds) / sizeof(*fds);
 	size_t from = 0;
 
 	fds[0] = s->orders;
@@ -210,12 +210,12 @@ keep_only(const struct supervisor *s)
 	fds[3] = s->signals;
 	fds[4] = gons__inside.tell;
 	fds[5] = s->again;
-	qsort(fds, 6, sizeof(*fds), gons__compare_fds);
-	while (from < 6 && fds[from] == -1)
+	qsort(fds, n, sizeof(*fds), gons__compare_fds);
+	while (from < n && fds[from] == -1)
 		from++;
 	for (fd = 0; fd <= STDERR_FILENO; fd++)
 		(void)close(fd);
-	gons__close_others(fds + from, 6 - from, CLOSE_NOW, -1);
+	gons__close_others(fds + from, n - from, CLOSE_NOW, -1);
 }
 
 /*
