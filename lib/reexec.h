@@ -158,7 +158,6 @@ enum kind {
 	MSG_ACTION,
 	MSG_LAST
 };
-#define MESSAGE_MAX 65536 /* bytes of a body */
 #define MESSAGE_VALUE 4 /* bytes of a body that is a number */
 struct message {
 	uint32_t kind;

@@ -69,8 +69,7 @@ head_is_sane(struct reader *r)
 {
 	memcpy(&r->kind, r->head, sizeof(r->kind));
 	memcpy(&r->len, r->head + sizeof(r->kind), sizeof(r->len));
-	return r->kind < MSG_LAST && r->len <= MESSAGE_MAX &&
-	       r->len >= kinds[r->kind].least &&
+	return r->kind < MSG_LAST && r->len >= kinds[r->kind].least &&
 	       r->len <= kinds[r->kind].most && kinds[r->kind].most > 0;
 }
 
