@@ -7,6 +7,7 @@
  */
 
 #include <sys/epoll.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -47,10 +48,23 @@ hold(void)
 	return 0;
 }
 
+/* The same, but it tells who its supervisor is. */
+static int
+hold_supervised(void)
+{
+	pid_t pid = getppid();
+
+	if (write(rx_kept("TELL"), "x", 1) != 1 ||
+	    write(rx_kept("TELL"), &pid, sizeof(pid)) != sizeof(pid))
+		return 1;
+	return rx_byte(rx_kept("WAIT")) == -1;
+}
+
 __attribute__((constructor)) static void
 register_and_check(void)
 {
-	if (gons_reexec_register("hold", hold) == -1)
+	if (gons_reexec_register("hold", hold) == -1 ||
+	    gons_reexec_register("hold_supervised", hold_supervised) == -1)
 		abort();
 	gons_reexec_check();
 }
@@ -98,14 +112,20 @@ struct held {
 };
 
 static void
-held_init(struct held *held)
+held_init_as(struct held *held, const char *action)
 {
 	rx_pipe(held->tell);
 	rx_pipe(held->wait);
-	held->req = rx_new("hold");
+	held->req = rx_new(action);
 	rx_keep(held->req, "TELL", held->tell[1]);
 	rx_keep(held->req, "WAIT", held->wait[0]);
 	gons_reexec_setdata(held->req, held);
+}
+
+static void
+held_init(struct held *held)
+{
+	held_init_as(held, "hold");
 }
 
 static void
@@ -358,6 +378,92 @@ woken(void)
 	gons_multi_free(multi);
 }
 
+/* In a thread that may not wait for events. */
+static void *
+wait_without_events(void *arg)
+{
+	static const struct rule rules[] = {
+#ifdef SYS_epoll_wait
+		{ SYS_epoll_wait, -1, 0, 0, EPERM },
+#endif
+		{ SYS_epoll_pwait, -1, 0, 0, EPERM },
+	};
+	struct rusage before, after;
+
+	forbid(rules, NELEM(rules));
+	ATF_REQUIRE_EQ(0, getrusage(RUSAGE_THREAD, &before));
+	expect_none(arg, 200, EAGAIN);
+	ATF_REQUIRE_EQ(0, getrusage(RUSAGE_THREAD, &after));
+	ATF_CHECK_MSG(
+	    after.ru_nvcsw > before.ru_nvcsw, "it tries again all the time");
+	return arg;
+}
+
+static void
+no_events(void)
+{
+	struct gons_multi *multi = new_multi(1);
+	struct held held;
+	pthread_t thread;
+
+	need_filters();
+	held_add(multi, &held);
+	held_runs(multi, &held);
+	ATF_REQUIRE_EQ(
+	    0, pthread_create(&thread, NULL, wait_without_events, multi));
+	ATF_REQUIRE_EQ(0, pthread_join(thread, NULL));
+	held_go(&held);
+	ATF_CHECK_EQ(held.req, next(multi));
+	ATF_CHECK_STREQ("held", rx_wait_ok(held.req));
+	held_free(&held);
+	gons_multi_free(multi);
+}
+
+/*
+ * No call ends a thread that is cancelled, and it can be after as before.  A
+ * message would be a cancellation point.
+ */
+static void *
+be_cancelled(void *arg)
+{
+	static const int states[] = { PTHREAD_CANCEL_DISABLE,
+		PTHREAD_CANCEL_ENABLE };
+	struct gons_multi *multi;
+	struct gons_reexec *req = arg;
+	int after, good = 1;
+	size_t i;
+
+	(void)pthread_cancel(pthread_self());
+	for (i = 0; i < NELEM(states); i++) {
+		(void)pthread_setcancelstate(states[i], NULL);
+		multi = gons_multi_new(1);
+		good &= gons_multi_add(multi, req) == 0;
+		good &= gons_multi_next(multi, -1) == req;
+		good &= gons_multi_next(multi, -1) == NULL;
+		good &= gons_multi_add(multi, req) == 0;
+		(void)gons_multi_next(multi, 0); /* it runs, or has ended */
+		gons_multi_free(multi);
+		(void)pthread_setcancelstate(states[i], &after);
+		good &= after == states[i];
+	}
+	if (good)
+		pthread_testcancel();
+	return NULL;
+}
+
+static void
+cancelled(void)
+{
+	struct gons_reexec *req = rx_script("out x");
+	pthread_t thread;
+	void *result;
+
+	ATF_REQUIRE_EQ(0, pthread_create(&thread, NULL, be_cancelled, req));
+	ATF_REQUIRE_EQ(0, pthread_join(thread, &result));
+	ATF_CHECK_EQ(PTHREAD_CANCELED, result);
+	gons_reexec_free(req);
+}
+
 /* A loop of the caller's needs no other descriptor. */
 static void
 descriptor(void)
@@ -512,6 +618,21 @@ time_limit(void)
 	gons_multi_free(multi);
 }
 
+/* The supervisor of one that runs is stopped, so that its end takes a while. */
+static void
+stop_supervisor(struct held *held)
+{
+	pid_t pid;
+
+	ATF_REQUIRE_EQ(
+	    (ssize_t)sizeof(pid), read(held->tell[0], &pid, sizeof(pid)));
+	/* Unlike SIGSTOP, this outlasts the library's SIGCONT. */
+	if (rx_mode != 0 || ptrace(PTRACE_SEIZE, pid, NULL, NULL) == -1)
+		return;
+	ATF_REQUIRE_EQ(0, ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, __WALL));
+}
+
 /* Which run is killed, which are queued remain idle, none is freed. */
 static void
 freed(void)
@@ -519,13 +640,19 @@ freed(void)
 	struct gons_multi *multi = new_multi(1);
 	struct held running, queued;
 
-	held_add(multi, &running);
+	held_init_as(&running, "hold_supervised");
+	rx_flags(running.req, GONS_REEXEC_DIE_WITH_PARENT);
+	ATF_REQUIRE_EQ(0, gons_multi_add(multi, running.req));
 	held_add(multi, &queued);
 	held_runs(multi, &running);
+	stop_supervisor(&running);
 	errno = ERANGE;
 	gons_multi_free(multi);
 	ATF_CHECK_EQ(ERANGE, errno);
-	rx_wait_fails(running.req, GONS_FAIL_KILLED, ECANCELED, "hold");
+	/* it has been waited for */
+	ATF_CHECK_EQ(GONS_FAIL_KILLED, gons_reexec_failure(running.req));
+	rx_wait_fails(
+	    running.req, GONS_FAIL_KILLED, ECANCELED, "hold_supervised");
 	ATF_CHECK_ERRNO(EINVAL, gons_reexec_wait(queued.req) == -1);
 	held_go(&queued);
 	(void)rx_ok(queued.req);
@@ -641,6 +768,10 @@ static const struct rx_case cases[] = {
 	    "max requests run at once and come back in the order of their ends" },
 	{ "busy", busy, 0, "A request in a multi is busy until it is back" },
 	{ "woken", woken, 0, "no timer is needed to learn of a child" },
+	{ "no_events", no_events, RX_EXEC,
+	    "a thread that may not wait for events does not try all the time" },
+	{ "cancelled", cancelled, 0,
+	    "no call is a cancellation point, nor changes if there is one" },
 	{ "descriptor", descriptor, 0,
 	    "Level-triggered for poll and epoll, also after gons_multi_add" },
 	{ "answers_wait", answers_wait, 0,

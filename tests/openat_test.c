@@ -34,6 +34,8 @@
 
 #ifndef SYS_fsopen
 #define SYS_fsopen 430
+#define SYS_fsconfig 431
+#define SYS_fsmount 432
 #endif
 
 static const int corpus_flags[] = { O_RDONLY, O_RDONLY | O_NOFOLLOW, O_PATH,
@@ -368,6 +370,48 @@ ATF_TC_BODY(no_openat2, tc)
 	}
 }
 
+/* What was found cannot be looked at, so nothing is opened. */
+static void
+without_statx(void)
+{
+	const struct rule rule = { SYS_statx, -1, 0, 0, refusal };
+
+	forbid(&rule, 1);
+	is_refused("file", O_RDONLY, refusal == EPERM ? ENOSYS : refusal);
+	is_refused(
+	    "file", O_RDWR | O_CREAT, refusal == EPERM ? ENOSYS : refusal);
+	/* these need no look */
+	CHILD(gons_openat(root, "sub", O_DIRECTORY) != -1);
+	CHILD(gons_openat(root, "file", O_PATH) != -1);
+	CHILD(gons_openat(root, "new", O_RDWR | O_CREAT, 0600) != -1);
+}
+
+ATF_TC(no_statx);
+ATF_TC_HEAD(no_statx, tc)
+{
+	atf_tc_set_md_var(
+	    tc, "descr", "gons_openat fails where there is no statx(2)");
+}
+ATF_TC_BODY(no_statx, tc)
+{
+	static const int errnums[] = { EPERM, ENOSYS, ENOMEM };
+	struct world w = { without_statx, 0 };
+	char dir[2] = "a";
+	size_t i;
+
+	(void)tc;
+	need_filters();
+	need_userns();
+	for (i = 0; i < sizeof(errnums) / sizeof(errnums[0]); i++) {
+		refusal = errnums[i];
+		w.private = i == 1;
+		ATF_REQUIRE(mkdir(dir, 0755) == 0 && chdir(dir) == 0);
+		in_child(enter_world, &w);
+		ATF_REQUIRE(chdir("..") == 0);
+		dir[0]++;
+	}
+}
+
 /* Where /proc is what the container wants it to be. */
 static void
 false_proc(void)
@@ -481,6 +525,25 @@ kept(int from)
 	return -1;
 }
 
+/* May this process make a /proc, and does the kernel number its mount? */
+static int
+may_keep_one(void)
+{
+	uint64_t st[32];
+	uint32_t mask = 0;
+	int fd = (int)syscall(SYS_fsopen, "proc", 1 /* CLOEXEC */), proc = -1;
+
+	if (fd != -1 &&
+	    syscall(SYS_fsconfig, fd, 6 /* CREATE */, NULL, NULL, 0) == 0)
+		proc = (int)syscall(SYS_fsmount, fd, 1 /* CLOEXEC */, 0);
+	if (proc != -1 && syscall(SYS_statx, proc, "", AT_EMPTY_PATH,
+			      0x4000 /* MNT_ID_UNIQUE */, st) == 0)
+		memcpy(&mask, st, sizeof(mask));
+	close(fd);
+	close(proc);
+	return (mask & 0x4000) != 0;
+}
+
 static void
 closed_descriptors(void)
 {
@@ -494,6 +557,7 @@ closed_descriptors(void)
 	CHILD(count_fds() <= before + 1);
 	if ((number = kept(3)) == -1) {
 		printf("no private /proc\n");
+		CHILD(!may_keep_one());
 		CHILD(count_fds() == before);
 		return;
 	}
@@ -685,6 +749,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, arguments);
 	ATF_TP_ADD_TC(tp, cancelled);
 	ATF_TP_ADD_TC(tp, no_openat2);
+	ATF_TP_ADD_TC(tp, no_statx);
 	ATF_TP_ADD_TC(tp, proc);
 	ATF_TP_ADD_TC(tp, proc_of_others);
 	ATF_TP_ADD_TC(tp, descriptors);

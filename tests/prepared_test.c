@@ -594,6 +594,52 @@ CASE(host_descriptors, "a host without descriptors gets an error")
 	works();
 }
 
+/* The socket that the library has to the prepared process, or -1. */
+static int
+control(void)
+{
+	socklen_t len = sizeof(int);
+	int fd, type = 0;
+
+	for (fd = 3; fd < 256; fd++)
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+		    type == SOCK_SEQPACKET)
+			return fd;
+	return -1;
+}
+
+CASE(host_descriptor, "so does one that has none for the prepared process")
+{
+	struct gons_multi *multi = gons_multi_new(1);
+	struct gons_reexec *req = request("parent", 0);
+	struct rlimit none, old;
+	struct pollfd p;
+
+	CHILD(multi != NULL && control() == -1);
+	CHILD(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	none = old;
+	none.rlim_cur = 0;
+	for (;;) {
+		CHILD(gons_multi_add(multi, req) == 0);
+		CHILD(gons_multi_next(multi, 0) == NULL);
+		p.fd = control();
+		p.events = POLLIN;
+		if (poll(&p, 1, 2000) == 1 && p.fd != -1)
+			break;
+		/* this thread had to wait, and the action has been started */
+		CHILD(gons_multi_next(multi, -1) == req);
+		gons_reexec_unprepare();
+	}
+	/* the process says which one it is */
+	CHILD(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHILD(gons_multi_next(multi, 0) == req);
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
+	CHILD(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	gons_multi_free(multi);
+	gons_reexec_free(req);
+	works();
+}
+
 /* A limit of the prepared process alone. */
 static void
 limited(int resource, rlim_t most, int errnum)
@@ -766,6 +812,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, killed_untold);
 	ATF_TP_ADD_TC(tp, killed_in_any_order);
 	ATF_TP_ADD_TC(tp, host_descriptors);
+	ATF_TP_ADD_TC(tp, host_descriptor);
 	ATF_TP_ADD_TC(tp, descriptors);
 	ATF_TP_ADD_TC(tp, processes);
 	ATF_TP_ADD_TC(tp, no_memory);

@@ -100,6 +100,19 @@ secure_host(void)
 	_exit(0);
 }
 
+/* Nor is a copy of it, if it cannot be executed at all. */
+static void
+sealed_is_refused(struct gons_reexec *req)
+{
+	if (getauxval(AT_BASE) == 0)
+		return;
+	CHILD(gons_reexec_setflags(req, GONS_REEXEC_SEALED) == 0);
+	CHILD(gons_reexec_run(req) == -1 && errno == ENOTSUP);
+	fprintf(stderr, "%s\n", gons_reexec_error(req));
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
+	CHILD(strstr(gons_reexec_error(req), "no sealed copy") != NULL);
+}
+
 static const char unchecked[] = "gons_reexec_check() failed: ";
 
 static void
@@ -121,6 +134,7 @@ host(const char *what)
 		    (const char *)gons_reexec_result(req, NULL));
 		CHILD(strcmp(gons_reexec_result(req, NULL),
 			  "ignores 0, sealed 1") == 0);
+		sealed_is_refused(req);
 	} else {
 		errnum = strcmp(what, unchecked) == 0 ? ENOMEM : EPERM;
 		CHILD(gons_reexec_run(req) == -1 && errno == errnum);

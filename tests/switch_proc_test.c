@@ -539,6 +539,57 @@ ATF_TC_BODY(fresh_as_zero, tc)
 	in_child(open_as_zero, NULL);
 }
 
+/* What is mounted may be descriptor 0, and is no reason to make a new one. */
+static void
+mounted_as_zero_body(void *unused)
+{
+	int proc;
+
+	(void)unused;
+	CHILD(dup2(1, 0) == 0);
+	meddle(NR_fsopen);
+	close(0);
+	proc = gons__proc_open();
+	CHILD(proc == 0);
+	CHILD(meddled() == 0);
+	CHILD(gons__proc_valid(proc) == 1);
+}
+
+/* So may be what a link leads to, and it is open for use all the same. */
+static void
+link_as_zero_body(void *unused)
+{
+	static const struct query links[] = { { "self/ns/net", 1, ALL(0) },
+		{ "self/exe", 2, ALL(0) } };
+	int fd, fds, proc;
+	size_t i;
+
+	(void)unused;
+	CHILD((proc = gons__proc_open()) > 0);
+	meddle(SYS_openat);
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		CHILD(dup2(1, 0) == 0);
+		fds = count_fds();
+		meddle_close();
+		fd = gons__proc_link(proc, links[i].path, O_RDONLY,
+		    links[i].link == 2 ? &self_exe : NULL);
+		CHILD(fd == 0);
+		CHILD((fcntl(fd, F_GETFL) & O_PATH) == 0);
+		CHILD(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+		CHILD(count_fds() == fds);
+	}
+}
+
+ATF_TC_WITHOUT_HEAD(opened_as_zero);
+ATF_TC_BODY(opened_as_zero, tc)
+{
+	need_filters();
+	ATF_REQUIRE_EQ(0, syscall(SYS_statx, AT_FDCWD, "/proc/self/exe", 0,
+			      0x7ff, &self_exe));
+	in_child(mounted_as_zero_body, NULL);
+	in_child(link_as_zero_body, NULL);
+}
+
 /* Why it is no namespace and no process is found out without its server. */
 static void
 try_reference(const struct fuse *f, const char *ref, int hint)
@@ -599,6 +650,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, still_valid);
 	ATF_TP_ADD_TC(tp, disturbed_lookups);
 	ATF_TP_ADD_TC(tp, fresh_as_zero);
+	ATF_TP_ADD_TC(tp, opened_as_zero);
 	ATF_TP_ADD_TC(tp, fuse_reference);
 	return atf_no_error();
 }

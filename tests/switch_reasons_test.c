@@ -388,21 +388,34 @@ struct zero {
 	int number; /* for the variable */
 	int by_proc;
 	int meanwhile; /* another thread closes it, at the first ioctl(2) */
+	long nr; /* or while each call of this kind is made, in turn */
 };
+
+/* As the row says. */
+static void
+switch_row(const struct zero *z)
+{
+	char variable[64], *envp[] = { variable, NULL };
+	struct gons_env env;
+	struct gons_error error;
+
+	(void)snprintf(variable, sizeof(variable), z->row->variable, z->number);
+	(void)gons_envparse(envp, &env);
+	env.order = z->row->order;
+	memset(&error, 0, sizeof(error));
+	CHILD(
+	    gons_switch(&env, NULL, &error) == (z->row->errnum == 0 ? 0 : -1));
+	CHILD(error.errnum == z->row->errnum);
+	CHILD(error.hint == z->row->hint);
+}
 
 static void
 switch_without_stdin(void *arg)
 {
 	static const struct rule no_ioctls = PIDFD_IOCTLS;
 	const struct zero *z = arg;
-	char variable[64], *envp[] = { variable, NULL };
-	struct gons_env env;
-	struct gons_error error;
 	int closed = 1, fds;
 
-	(void)snprintf(variable, sizeof(variable), z->row->variable, z->number);
-	(void)gons_envparse(envp, &env);
-	env.order = z->row->order;
 	CHILD(dup2(1, 0) == 0);
 	if (z->meanwhile)
 		meddle(SYS_ioctl);
@@ -413,11 +426,7 @@ switch_without_stdin(void *arg)
 		meddle_close();
 	else
 		close(0);
-	memset(&error, 0, sizeof(error));
-	CHILD(
-	    gons_switch(&env, NULL, &error) == (z->row->errnum == 0 ? 0 : -1));
-	CHILD(error.errnum == z->row->errnum);
-	CHILD(error.hint == z->row->hint);
+	switch_row(z);
 	if (z->meanwhile)
 		closed = meddled() > 0;
 	CHILD(count_fds() == fds - closed);
@@ -446,6 +455,65 @@ ATF_TC_BODY(no_stdin, tc)
 			    z.by_proc ? ", by /proc" : "",
 			    z.meanwhile ? ", by a thread" : "");
 			in_child(switch_without_stdin, &z);
+		}
+	}
+	target_stop(&t);
+}
+
+static void
+close_stdin(void)
+{
+	close(0);
+}
+
+/* Another thread does, so that the library gets the number where it may. */
+static void
+switch_while_it_is_closed(void *arg)
+{
+	static const struct rule no_ioctls = PIDFD_IOCTLS;
+	const struct zero *z = arg;
+	int calls, fds, nth;
+
+	if (z->by_proc)
+		forbid(&no_ioctls, 1);
+	meddle(z->nr);
+	for (calls = nth = 1; nth <= calls; nth++) {
+		CHILD(dup2(1, 0) == 0);
+		fds = count_fds();
+		(void)meddled();
+		meddle_then(nth, close_stdin);
+		switch_row(z);
+		calls = meddled();
+		meddle_then(0, close_stdin);
+		CHILD(count_fds() == fds - (nth <= calls));
+	}
+	printf("\tin each of %d calls\n", nth - 1);
+}
+
+ATF_TC_WITHOUT_HEAD(closed_stdin);
+ATF_TC_BODY(closed_stdin, tc)
+{
+	static const long nrs[] = { SYS_ioctl, SYS_openat, SYS_openat2 };
+	struct target t;
+	struct zero z;
+	size_t i;
+	int how, pidfd;
+
+	(void)tc;
+	need_filters();
+	sandbox(0);
+	target_start(&t, CLONE_NEWNET, 0);
+	pidfd = pidfd_of(t.pid);
+	memset(&z, 0, sizeof(z));
+	for (i = 0; i < sizeof(without_stdin) / sizeof(without_stdin[0]); i++) {
+		z.row = &without_stdin[i];
+		z.number = z.row->fd ? pidfd : (int)t.pid;
+		for (how = 0; how < 3; how++) {
+			z.by_proc = how > 0;
+			z.nr = nrs[how];
+			printf("%s, order %s, call %ld\n", z.row->variable,
+			    z.row->order != NULL ? z.row->order : "-", z.nr);
+			in_child(switch_while_it_is_closed, &z);
 		}
 	}
 	target_stop(&t);
@@ -485,6 +553,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, no_setns);
 	ATF_TP_ADD_TC(tp, hints_without_proc);
 	ATF_TP_ADD_TC(tp, no_stdin);
+	ATF_TP_ADD_TC(tp, closed_stdin);
 	ATF_TP_ADD_TC(tp, no_such_type);
 	return atf_no_error();
 }

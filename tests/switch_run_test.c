@@ -6,6 +6,7 @@
  * switch.o: at run time, what gons_switch(3) does that start-up does not.
  */
 
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <atf-c.h>
@@ -21,6 +22,7 @@
 #include <gons.h>
 
 #include "helpers.h"
+#include "internal.h"
 #include "sw.h"
 
 /* Its own arguments: the structure, not the text; no place for the error. */
@@ -194,6 +196,43 @@ all_of_target(void *arg)
 	CHILD(after.id[GONS_USER] == ns_id(t->refs[GONS_USER]));
 }
 
+/*
+ * The same where a target does not show its namespaces: neither is its pid
+ * namespace the reason.
+ */
+static void
+threaded_unseen(void *arg)
+{
+	static const struct rule rules[] = { PIDFD_IOCTLS,
+		{ SYS_fsopen, -1, 0, 0, ENOSYS },
+		{ SYS_setns, 1, ~0u, CLONE_NEWPID, EINVAL } };
+	static const int types[] = { GONS_USER, GONS_MNT, GONS_PID };
+	struct target *t = arg;
+	struct gons_env env;
+	struct gons_error error;
+	char pid[16];
+	pthread_t thread;
+	size_t i;
+	int p[2];
+
+	CHILD(unshare(CLONE_NEWNS) == 0);
+	CHILD(hide_proc() != -1);
+	CHILD(pipe2(p, O_CLOEXEC) == 0);
+	CHILD(pthread_create(&thread, NULL, wait_for_end, &p[0]) == 0);
+	forbid(rules, sizeof(rules) / sizeof(rules[0]));
+	(void)snprintf(pid, sizeof(pid), "%d", (int)t->pid);
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		(void)gons_envparse(NULL, &env);
+		env.target = pid;
+		env.order = gons_type_name(types[i]);
+		CHILD(gons_switch(&env, NULL, &error) == -1);
+		CHILD(error.errnum == EINVAL);
+		printf("%s: hint %d\n", env.order, error.hint);
+		CHILD(error.hint == (types[i] == GONS_PID ? GONS_HINT_NONE
+							  : GONS_HINT_THREADS));
+	}
+}
+
 ATF_TC_WITHOUT_HEAD(switch_threads);
 ATF_TC_BODY(switch_threads, tc)
 {
@@ -210,6 +249,58 @@ ATF_TC_BODY(switch_threads, tc)
 	in_child(all_of_target, &t);
 	close(p[1]);
 	(void)pthread_join(thread, NULL);
+	need_filters();
+	in_child(threaded_unseen, &t);
+	target_stop(&t);
+}
+
+static int dumpable_then; /* while a namespace was being joined */
+
+static void
+look_if_dumpable(void)
+{
+	dumpable_then = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* Nobody may trace it from the first join on, and who could before may again. */
+static void
+guarded_body(void *arg)
+{
+	struct target *t = arg;
+	struct gons_env env;
+	struct gons_error error;
+	int before, i;
+	unsigned flags, joined;
+
+	meddle(SYS_setns);
+	for (i = 0; i < 8; i++) {
+		before = (i & 1) != 0;
+		flags = (i & 2) != 0 ? GONS__SWITCH_GUARD : 0;
+		CHILD(prctl(PR_SET_DUMPABLE, before, 0, 0, 0) == 0);
+		(void)gons_envparse(NULL, &env);
+		env.path[GONS_NET] =
+		    t->refs[(i & 4) != 0 ? GONS_NET : GONS_UTS];
+		(void)meddled();
+		meddle_then(1, look_if_dumpable);
+		CHILD(gons__switch(&env, NULL, &error, flags, &joined) ==
+		      ((i & 4) != 0 ? 0 : -1));
+		CHILD(joined == ((i & 4) != 0 ? GONS_BIT(GONS_NET) : 0));
+		CHILD(meddled() == 1);
+		CHILD(dumpable_then == (before && flags == 0));
+		CHILD(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == before);
+	}
+}
+
+ATF_TC_WITHOUT_HEAD(switch_guarded);
+ATF_TC_BODY(switch_guarded, tc)
+{
+	struct target t;
+
+	(void)tc;
+	need_filters();
+	sandbox(0);
+	target_start(&t, CLONE_NEWNET, 0);
+	in_child(guarded_body, &t);
 	target_stop(&t);
 }
 
@@ -521,6 +612,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, switch_target_order);
 	ATF_TP_ADD_TC(tp, switch_newer_type);
 	ATF_TP_ADD_TC(tp, switch_threads);
+	ATF_TP_ADD_TC(tp, switch_guarded);
 	ATF_TP_ADD_TC(tp, switch_one_thread);
 	ATF_TP_ADD_TC(tp, pid_not_below);
 	ATF_TP_ADD_TC(tp, no_leak);

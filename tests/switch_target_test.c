@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -292,6 +293,85 @@ ATF_TC_BODY(target_exited, tc)
 		}
 		FAILS(r, ANY, ESRCH, -1, GONS_HINT_NONE, "No such process");
 	}
+}
+
+static pid_t looked_at;
+
+static void
+start_looked_at(void)
+{
+	CHILD((looked_at = fork()) != -1);
+	while (looked_at == 0)
+		(void)pause();
+}
+
+static void
+end_looked_at(void)
+{
+	CHILD(kill(looked_at, SIGKILL) == 0);
+	CHILD(waitpid(looked_at, NULL, 0) == looked_at);
+}
+
+/* 0 or an errno value. */
+static int
+switch_to_looked_at(void)
+{
+	char pid[16];
+	struct gons_env env;
+	struct gons_error error;
+
+	(void)gons_envparse(NULL, &env);
+	(void)snprintf(pid, sizeof(pid), "%d", (int)looked_at);
+	env.target = pid;
+	if (gons_switch(&env, NULL, &error) == 0)
+		return 0;
+	CHILD(error.hint == GONS_HINT_NONE);
+	return error.errnum;
+}
+
+static void
+end_while_looked_at(void *arg)
+{
+	static const struct rule no_ioctls = PIDFD_IOCTLS;
+	const int *by_proc = arg;
+	int called, errnum, nth = 0;
+	siginfo_t info;
+
+	if (*by_proc)
+		forbid(&no_ioctls, 1);
+	/* a zombie, which still has a number */
+	start_looked_at();
+	CHILD(kill(looked_at, SIGKILL) == 0);
+	CHILD(waitid(P_PID, (id_t)looked_at, &info, WEXITED | WNOWAIT) == 0);
+	CHILD(switch_to_looked_at() == ESRCH);
+	end_looked_at();
+	meddle(*by_proc ? SYS_openat2 : SYS_ioctl);
+	do {
+		start_looked_at();
+		(void)meddled();
+		meddle_then(++nth, end_looked_at);
+		errnum = switch_to_looked_at();
+		called = meddled();
+		CHILD(errnum == (nth <= called ? ESRCH : 0));
+	} while (nth <= called);
+	meddle_then(0, end_looked_at);
+	end_looked_at();
+	CHILD(nth > GONS_NTYPES);
+}
+
+/*
+ * It ends while it is looked at.  As it is where this process is there is
+ * nothing to join, so that no setns(2) would tell.
+ */
+ATF_TC_WITHOUT_HEAD(target_exits);
+ATF_TC_BODY(target_exits, tc)
+{
+	static int by_proc[] = { 0, 1 };
+
+	(void)tc;
+	need_filters();
+	in_child(end_while_looked_at, &by_proc[0]);
+	in_child(end_while_looked_at, &by_proc[1]);
 }
 
 /* All or none: one of them cannot be, so none is joined. */
@@ -720,6 +800,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, target_no_pidfd);
 	ATF_TP_ADD_TC(tp, target_no_pidfd_open);
 	ATF_TP_ADD_TC(tp, target_exited);
+	ATF_TP_ADD_TC(tp, target_exits);
 	ATF_TP_ADD_TC(tp, target_all_or_none);
 	ATF_TP_ADD_TC(tp, target_denied);
 	ATF_TP_ADD_TC(tp, target_old_kernels);

@@ -197,6 +197,43 @@ ATF_TC_BODY(no_memory, tc)
 	in_child(little_memory, NULL);
 }
 
+/* The visit itself needs no descriptor where the reference is one. */
+static void
+no_room(void *arg)
+{
+	const struct rlimit none = { 0, 0 };
+	char mnt[32], net[32];
+
+	(void)arg;
+	(void)snprintf(mnt, sizeof(mnt), "fd:%d",
+	    open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+	(void)snprintf(net, sizeof(net), "fd:%d",
+	    open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+	CHILD(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	calls = 0;
+	expect_error(gons_root(mnt, &failure), GONS_STAGE_VISIT, EMFILE, -1,
+	    GONS_HINT_NONE);
+	OK(strcmp("root", failure.what) == 0);
+	expect_error(gons_socket(net, AF_UNIX, SOCK_STREAM, 0, &failure),
+	    GONS_STAGE_VISIT, EMFILE, -1, GONS_HINT_NONE);
+	OK(strcmp("socket", failure.what) == 0);
+	OK(gons_root(mnt, NULL) == -1 && errno == EMFILE);
+	OK(gons_socket(net, AF_UNIX, SOCK_STREAM, 0, NULL) == -1 &&
+	    errno == EMFILE);
+}
+
+ATF_TC(no_descriptors);
+ATF_TC_HEAD(no_descriptors, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "no descriptor for what was asked for");
+}
+ATF_TC_BODY(no_descriptors, tc)
+{
+	(void)tc;
+	sandbox(CLONE_NEWNS | CLONE_NEWNET);
+	in_child(no_room, NULL);
+}
+
 static void
 no_unshare(void *arg)
 {
@@ -418,6 +455,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, bad_order);
 	ATF_TP_ADD_TC(tp, no_process);
 	ATF_TP_ADD_TC(tp, no_memory);
+	ATF_TP_ADD_TC(tp, no_descriptors);
 	ATF_TP_ADD_TC(tp, filters);
 	ATF_TP_ADD_TC(tp, filters_kill);
 	ATF_TP_ADD_TC(tp, no_proc);

@@ -190,7 +190,8 @@ put_file(const char *path, const char *text)
 
 static int begin[2]; /* pipe: it tells of listener */
 static int listener;
-static int called, closes, errnum_of, fails; /* of both threads */
+static int called, errnum_of, fails, left; /* of both threads */
+static void (*then)(void); /* when none is left */
 
 /* Is one left of them? */
 static int
@@ -219,8 +220,9 @@ answer_calls(void *unused)
 		}
 		answer.id = call.id;
 		(void)__atomic_fetch_add(&called, 1, __ATOMIC_SEQ_CST);
-		if (take_one(&closes))
-			(void)close(0);
+		if (take_one(&left) &&
+		    __atomic_load_n(&left, __ATOMIC_SEQ_CST) == 0)
+			then();
 		if (take_one(&fails))
 			answer.error =
 			    -__atomic_load_n(&errnum_of, __ATOMIC_SEQ_CST);
@@ -262,9 +264,22 @@ meddle_fail(int errnum, int times)
 }
 
 void
+meddle_then(int nth, void (*what)(void))
+{
+	then = what;
+	__atomic_store_n(&left, nth, __ATOMIC_SEQ_CST);
+}
+
+static void
+close_stdin(void)
+{
+	(void)close(0);
+}
+
+void
 meddle_close(void)
 {
-	__atomic_store_n(&closes, 1, __ATOMIC_SEQ_CST);
+	meddle_then(1, close_stdin);
 }
 
 int

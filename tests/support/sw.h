@@ -17,6 +17,12 @@
 
 #include "helpers.h"
 
+#ifndef SYS_fsopen
+#define SYS_fsopen 430
+#endif
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
 #define USERNET (CLONE_NEWUSER | CLONE_NEWNET)
 #define ALL_TYPES 0xffu
 #define CAP_SYS_CHROOT 18
@@ -55,6 +61,8 @@ void meddle(long nr);
 void meddle_fail(int errnum, int times);
 /* Standard input is closed while the next call is made. */
 void meddle_close(void);
+/* The other thread calls that function while the nth call from now is made. */
+void meddle_then(int nth, void (*what)(void));
 /* How many calls there were since this was asked last. */
 int meddled(void);
 
