@@ -167,6 +167,8 @@ events(const struct gons_reexec *req)
 	if (req->watch.epoll == -1)
 		return 0;
 	n = epoll_wait(req->watch.epoll, event, NSRCS + 2, 0);
+	if (n == -1 && errno != EINTR) /* a filter refuses it */
+		return req->run.watched | 1u << SRC_PIDFD;
 	for (i = 0; i < n; i++)
 		if (event[i].data.u64 <= POOL_EVENT)
 			ready |= 1u << event[i].data.u64;

@@ -357,6 +357,19 @@ work_on_waiting(struct gons_multi *multi)
 	}
 }
 
+/* Where no event is to be had, each may have something. */
+static void
+look_at_all(struct gons_multi *multi)
+{
+	struct gons_reexec *req;
+	unsigned i;
+
+	for (i = 0; i < multi->nslots; i++)
+		if ((req = multi->slot[i]) != NULL && req->run.process != NONE)
+			work_on(multi, req, req->run.watched | 1u << SRC_PIDFD);
+	work_on_waiting(multi);
+}
+
 /* Waits for events, at most ms, and heeds them. */
 static void
 take_events(struct gons_multi *multi, int ms)
@@ -366,8 +379,10 @@ take_events(struct gons_multi *multi, int ms)
 	int i, n;
 
 	n = epoll_wait(multi->watch.epoll, event, EVENTS, ms);
-	if (n == -1 && errno != EINTR)
-		(void)usleep(TICK * 1000); /* a filter refuses it */
+	if (n == -1 && errno != EINTR) { /* a filter refuses it */
+		(void)usleep(TICK * 1000);
+		look_at_all(multi);
+	}
 	for (i = 0; i < n; i++) {
 		slot = (unsigned)(event[i].data.u64 >> TAG_SHIFT);
 		ready = 1u << (event[i].data.u64 & ((1u << TAG_SHIFT) - 1));

@@ -419,11 +419,16 @@ pool_advance(struct pool *pool, struct child *child)
 		pool_end(pool);
 		return told_reason(&message);
 	}
-	if (n == -1 || message.kind != MSG_PREPARED || pidfd == -1) {
+	if (n == -1 || message.kind != MSG_PREPARED) {
 		fd_close(&pidfd);
 		return pool_failed(pool, child);
 	}
-	gons__keep_pidfd(&pool->pidfd, fd_high(pidfd));
+	if ((pidfd = fd_high(pidfd)) ==
+	    -1) { /* there was no room for it here */
+		pool_end(pool);
+		return EMFILE;
+	}
+	gons__keep_pidfd(&pool->pidfd, pidfd);
 	(void)first_status(pool);
 	pool->kernel_tells = gons__kernel_status(&pool->first, &status);
 	/* If waitpid(2) is denied, there is another way to reap it. */

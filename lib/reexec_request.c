@@ -71,7 +71,6 @@ gons__request_forget(struct gons_reexec *req)
 	gons__watch_close(&req->watch);
 	free(req->outcome.error);
 	memset(&req->outcome, 0, sizeof(req->outcome));
-	req->outcome.status = -1;
 	req->judged = 0;
 }
 

@@ -635,6 +635,7 @@ CASE(host_descriptor, "so does one that has none for the prepared process")
 	CHILD(gons_multi_next(multi, 0) == req);
 	CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
 	CHILD(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	CHILD(gons_reexec_wait(req) == -1 && errno == EMFILE);
 	gons_multi_free(multi);
 	gons_reexec_free(req);
 	works();
