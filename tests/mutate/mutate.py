@@ -537,8 +537,16 @@ def main():
                     word, fault, " by " + why if why else "",
                     time.monotonic() - began), flush=True)
 
-    threads = [threading.Thread(target=work, args=(Worker(sound, number),),
-                                daemon=True)
+    def work_or_end(worker):
+        try:
+            work(worker)
+        except BaseException as error:
+            # Otherwise this thread would end, and leave out what is left.
+            print("mutate: %r" % error, flush=True)
+            os._exit(1)
+
+    threads = [threading.Thread(target=work_or_end,
+                                args=(Worker(sound, number),), daemon=True)
                for number in range(WORKERS)]
     for thread in threads:
         thread.start()
