@@ -423,8 +423,8 @@ pool_advance(struct pool *pool, struct child *child)
 		fd_close(&pidfd);
 		return pool_failed(pool, child);
 	}
-	if ((pidfd = fd_high(pidfd)) ==
-	    -1) { /* there was no room for it here */
+	if ((pidfd = fd_high(pidfd)) == -1) {
+		/* There was no room for it here. */
 		pool_end(pool);
 		return EMFILE;
 	}
