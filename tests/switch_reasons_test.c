@@ -306,16 +306,37 @@ ATF_TC_BODY(no_setns, tc)
 	FAILS(r, GONS_STAGE_JOIN, ENOSYS, GONS_NET, GONS_HINT_KERNEL, "kernel");
 }
 
+/* What start-up says of that namespace has the errno value, and no hint. */
+static void
+no_hint(const atf_tc_t *tc, int proc, const char *name, int ns,
+    const struct rule *rules, int nrules, int errnum)
+{
+	struct program *r = run_new();
+	int i;
+
+	run_env(r, "H_PROC=%d", proc);
+	run_env(r, "gons_%s=fd:%d", name, ns);
+	r->keep[0] = proc;
+	r->keep[1] = ns;
+	for (i = 0; i < nrules; i++)
+		r->rules[i] = rules[i];
+	r->nrules = nrules;
+	start(tc, r, 0);
+	ATF_CHECK_EQ(errnum, (int)run_number(r, "errnum"));
+	ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
+}
+
 /* What is in the place of /proc is not believed, and need not be there. */
 ATF_TC_WITHOUT_HEAD(hints_without_proc);
 ATF_TC_BODY(hints_without_proc, tc)
 {
 	static const struct rule limit = { SYS_setns, -1, 0, 0, ENOSPC };
-	static const struct rule invalid = { SYS_setns, -1, 0, 0, EINVAL };
-	static const struct rule unasked = { SYS_unshare, -1, 0, 0, EPERM };
+	static const struct rule invalid[] = {
+		{ SYS_setns, -1, 0, 0, EINVAL },
+		{ SYS_unshare, -1, 0, 0, EPERM },
+	};
 	static const struct rule untold = { SYS_ioctl, 1, 0xffff,
 		0xb703 /* NSTYPE */, ENOTTY };
-	struct program *r;
 	int i, mnt, net, proc;
 
 	sandbox(CLONE_NEWNS);
@@ -323,38 +344,10 @@ ATF_TC_BODY(hints_without_proc, tc)
 	mnt = open_ref("/proc/self/ns/mnt");
 	proc = hide_proc();
 	for (i = 0; i < 2; i++) {
-		r = run_new();
-		run_env(r, "H_PROC=%d", proc);
-		run_env(r, "gons_net=fd:%d", net);
-		r->keep[0] = proc;
-		r->keep[1] = net;
-		r->rules[0] = limit;
-		r->nrules = 1;
-		start(tc, r, 0);
-		ATF_CHECK_EQ(ENOSPC, (int)run_number(r, "errnum"));
-		ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
-		r = run_new();
-		run_env(r, "H_PROC=%d", proc);
-		run_env(r, "gons_mnt=fd:%d", mnt);
-		r->keep[0] = proc;
-		r->keep[1] = mnt;
-		r->rules[0] = invalid;
-		r->rules[1] = unasked;
-		r->nrules = 2;
-		start(tc, r, 0);
-		ATF_CHECK_EQ(EINVAL, (int)run_number(r, "errnum"));
-		ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
+		no_hint(tc, proc, "net", net, &limit, 1, ENOSPC);
+		no_hint(tc, proc, "mnt", mnt, invalid, 2, EINVAL);
 		/* it is a namespace, but nobody can tell of which type */
-		r = run_new();
-		run_env(r, "H_PROC=%d", proc);
-		run_env(r, "gons_uts=fd:%d", net);
-		r->keep[0] = proc;
-		r->keep[1] = net;
-		r->rules[0] = untold;
-		r->nrules = 1;
-		start(tc, r, 0);
-		ATF_CHECK_EQ(EINVAL, (int)run_number(r, "errnum"));
-		ATF_CHECK_EQ(GONS_HINT_NONE, (int)run_number(r, "hint"));
+		no_hint(tc, proc, "uts", net, &untold, 1, EINVAL);
 		if (i == 1)
 			break;
 		ATF_REQUIRE_EQ(0, mkdir("/proc/sys", 0755));
