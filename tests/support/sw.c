@@ -219,10 +219,11 @@ answer_calls(void *unused)
 			continue;
 		}
 		answer.id = call.id;
-		(void)__atomic_fetch_add(&called, 1, __ATOMIC_SEQ_CST);
 		if (take_one(&left) &&
 		    __atomic_load_n(&left, __ATOMIC_SEQ_CST) == 0)
 			then();
+		/* After that, so that who asks for it sees what was done. */
+		(void)__atomic_fetch_add(&called, 1, __ATOMIC_SEQ_CST);
 		if (take_one(&fails))
 			answer.error =
 			    -__atomic_load_n(&errnum_of, __ATOMIC_SEQ_CST);
