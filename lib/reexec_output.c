@@ -78,7 +78,9 @@ gons__output_read(
 {
 	int i;
 
-	for (i = 0; i < READS && gons__watch_has(run, source); i++)
+	if (!gons__watch_has(run, source))
+		return;
+	for (i = 0; i < READS && run->child.fd[source].fd != -1; i++)
 		if (read_some(set, run, source, SSIZE_MAX) == -1)
 			break;
 }
