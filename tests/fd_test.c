@@ -181,6 +181,9 @@ ATF_TC_BODY(unknown_end, tc)
 	};
 	static const struct rule no_signal = { SYS_pidfd_send_signal, -1, 0, 0,
 		EPERM };
+	/* as before Linux 6.9 */
+	static const struct rule no_flags = { SYS_pidfd_send_signal, 3, 1, 1,
+		EINVAL };
 	pid_t ended = start_child(), pid = start_child();
 	int fd[2];
 
@@ -193,6 +196,7 @@ ATF_TC_BODY(unknown_end, tc)
 	ATF_CHECK(gons__pidfd_ended(fd[0]));
 	ATF_CHECK(!gons__pidfd_ended(fd[1]));
 	forbid(no_poll, sizeof(no_poll) / sizeof(*no_poll));
+	forbid(&no_flags, 1);
 	ATF_CHECK(gons__pidfd_ended(fd[0]));
 	ATF_CHECK(!gons__pidfd_ended(fd[1]));
 	forbid(&no_signal, 1);

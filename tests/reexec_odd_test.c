@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,6 +263,32 @@ other_user(void)
 {
 	need_nobody();
 	in_child(other_user_body, NULL);
+}
+
+/* So many that other lines of /proc/self/status come late. */
+static void
+many_groups_body(void *unused)
+{
+	struct gons_reexec *req = gons_reexec_new("name");
+	static gid_t groups[1000];
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < NELEM(groups); i++)
+		groups[i] = (gid_t)(100000 + i);
+	CHILD(setgroups(NELEM(groups), groups) == 0);
+	CHILD(req != NULL && gons_reexec_setflags(req, rx_mode) == 0);
+	if (gons_reexec_run(req) == -1)
+		fprintf(stderr, "%s\n", gons_reexec_error(req));
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_NONE);
+	gons_reexec_free(req);
+}
+
+static void
+many_groups(void)
+{
+	need_nobody();
+	in_child(many_groups_body, NULL);
 }
 
 /*
@@ -550,6 +577,8 @@ static const struct rx_case cases[] = {
 	    "a host that is a static program" },
 	{ "other_user", other_user, RX_ROOT | RX_UNCOUNTED,
 	    "with another effective user ID the error tells why" },
+	{ "many_groups", many_groups, RX_ROOT | RX_UNCOUNTED,
+	    "a host that has a thousand groups" },
 	{ "covered", covered, RX_ROOT | RX_UNCOUNTED,
 	    "a file that is mounted on one of /proc is not believed" },
 	{ "by_hand", by_hand, RX_EXEC | RX_UNCOUNTED,
