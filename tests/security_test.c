@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <sys/stat.h>
 
 #include <atf-c.h>
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@
 #include <gons.h>
 
 #include "helpers.h"
+#include "reexec.h"
 #include "rx.h"
 
 #define MOSTFDS 256
@@ -137,6 +140,25 @@ steal(void)
 			(void)recv(fd, order, sizeof(order), MSG_DONTWAIT);
 		(void)sched_yield();
 	}
+	return 0;
+}
+
+/* Shows another process as if that were a supervisor's action, and stays. */
+static int
+accuse(void)
+{
+	const int message[3] = { MSG_ACTION, MESSAGE_VALUE, 0 };
+	const char *innocent = getenv("INNOCENT");
+	int fd, fds[1];
+
+	if (innocent == NULL)
+		return 2;
+	fds[0] = atoi(innocent);
+	for (fd = 3; fd < MOSTFDS; fd++)
+		(void)send_fds(fd, message, sizeof(message), fds, 1,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (;;)
+		(void)pause();
 	return 0;
 }
 
@@ -270,6 +292,7 @@ register_and_check(void)
 	    gons_reexec_register("make_noise", make_noise) == -1 ||
 	    gons_reexec_register("steal", steal) == -1 ||
 	    gons_reexec_register("pretend", pretend) == -1 ||
+	    gons_reexec_register("accuse", accuse) == -1 ||
 	    gons_reexec_register("leave_terminal", leave_terminal) == -1 ||
 	    gons_reexec_register("bear_secret", bear_secret) == -1 ||
 	    gons_reexec_register("search_memory", search_memory) == -1)
@@ -424,6 +447,29 @@ false_supervisor(void)
 	rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "500 ms");
 	ATF_CHECK_MSG(rx_clock() - since < 8000, "%lld ms", rx_clock() - since);
 	gons_reexec_free(req);
+}
+
+/* What the host may end, an action may not be able to. */
+static void
+false_action(void)
+{
+	struct gons_reexec *req = rx_new("accuse");
+	pid_t pid = fork();
+	int fd;
+
+	ATF_REQUIRE(pid != -1);
+	if (pid == 0)
+		for (;;)
+			(void)pause();
+	ATF_REQUIRE((fd = pidfd_of(pid)) != -1);
+	rx_keep(req, "INNOCENT", fd);
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, 300));
+	rx_fails(req, GONS_FAIL_TIMEOUT, ETIMEDOUT, "300 ms");
+	ATF_CHECK_EQ(0, waitpid(pid, NULL, WNOHANG));
+	ATF_REQUIRE_EQ(0, kill(pid, SIGKILL));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, 0));
+	gons_reexec_free(req);
+	close(fd);
 }
 
 /* A host that has a controlling terminal. */
@@ -616,6 +662,8 @@ static const struct rx_case cases[] = {
 	    "an action cannot read the order to kill it" },
 	{ "false_supervisor", false_supervisor, 0,
 	    "a child cannot invent a supervisor" },
+	{ "false_action", false_action, 0,
+	    "a child cannot have another process killed" },
 	{ "terminal", terminal, RX_SANDBOX,
 	    "an action can leave the terminal by setsid(2)" },
 	{ "others_secrets", others_secrets, 0,
