@@ -244,7 +244,7 @@ told_status(struct kept *from, int *status)
 	struct reader reader;
 	int r, value = -1;
 
-	if (from->fd == -1)
+	if (!gons__is_kept(from))
 		return -1;
 	memset(&reader, 0, sizeof(reader));
 	r = gons__read_message(from->fd, &reader);

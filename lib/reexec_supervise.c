@@ -291,12 +291,11 @@ wait_for_release(int release)
  * this process could not tell how the action ends, so it must not begin.
  */
 static int
-split(struct supervisor *s, int stays, int *tells, int *asked, int release[2])
+split(struct supervisor *s, int stays, const sigset_t *all, int *tells,
+    int *asked, int release[2])
 {
 	int errnum;
-	sigset_t all;
 
-	(void)sigfillset(&all);
 	s->told = *tells = s->again = *asked = release[0] = release[1] = -1;
 	s->signals = -1;
 	errnum = gons__open_pipe(&s->told, tells);
@@ -305,7 +304,7 @@ split(struct supervisor *s, int stays, int *tells, int *asked, int release[2])
 	if (errnum == 0 && pipe2(release, O_CLOEXEC) == -1)
 		errnum = errno;
 	if (errnum == 0 && (s->signals = fd_high(signalfd(
-				-1, &all, SFD_CLOEXEC | SFD_NONBLOCK))) == -1)
+				-1, all, SFD_CLOEXEC | SFD_NONBLOCK))) == -1)
 		errnum = errno;
 	if (errnum == 0) {
 		release[0] = fd_high(release[0]);
@@ -360,7 +359,7 @@ gons__supervise(const struct gons__action *what, int *status)
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &old);
 	me = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	if ((errnum = split(&s, stays, &tells, &asked, release)) != 0) {
+	if ((errnum = split(&s, stays, &all, &tells, &asked, release)) != 0) {
 		tell(MSG_FORK, errnum);
 		*status = EXIT_FAILURE;
 	} else if (s.pid > 0) {
