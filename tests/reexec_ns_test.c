@@ -15,7 +15,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 
 #include <atf-c.h>
@@ -236,22 +235,6 @@ unprivileged(void)
  * While it joins: caught in the act by a filter that asks us about setns(2).
  */
 
-static int
-filter_setns(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		    offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setns, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { NELEM(code), code };
-
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-	    SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
-}
-
 /*
  * Root in that user namespace, and nobody elsewhere: tells of each process that
  * it is asked about what keeps it from looking into its memory, or 0.
@@ -321,7 +304,7 @@ undumpable_body(void *unused)
 	rx_pipe(life);
 	rx_keep(req, "LIFE", life[1]);
 	ATF_REQUIRE_MSG(
-	    (fd = filter_setns()) != -1, "seccomp: %s", strerror(errno));
+	    (fd = ask_about(SYS_setns)) != -1, "seccomp: %s", strerror(errno));
 	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
 	(void)caught(fd, &answer);
 	ATF_REQUIRE_EQ(0, ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer));

@@ -28,13 +28,11 @@
 #include "internal.h"
 #include "sw.h"
 
-#define NR_open_tree 428
-#define NR_move_mount 429
-#define NR_fsopen 430
-#define NR_fsconfig 431
-#define NR_fsmount 432
-#define NR_openat2 437
-#define NR_statmount 457
+#define NR_open_tree NEWER(428)
+#define NR_move_mount NEWER(429)
+#define NR_fsconfig NEWER(431)
+#define NR_fsmount NEWER(432)
+#define NR_statmount NEWER(457)
 
 /* Who asks. */
 enum {

@@ -486,7 +486,7 @@ switch_while_it_is_closed(void *arg)
 ATF_TC_WITHOUT_HEAD(closed_stdin);
 ATF_TC_BODY(closed_stdin, tc)
 {
-	static const long nrs[] = { SYS_ioctl, SYS_openat, SYS_openat2 };
+	static const long nrs[] = { SYS_ioctl, SYS_openat, NR_openat2 };
 	struct target t;
 	struct zero z;
 	size_t i;

@@ -204,7 +204,7 @@ static void
 threaded_unseen(void *arg)
 {
 	static const struct rule rules[] = { PIDFD_IOCTLS,
-		{ SYS_fsopen, -1, 0, 0, ENOSYS },
+		{ NR_fsopen, -1, 0, 0, ENOSYS },
 		{ SYS_setns, 1, ~0u, CLONE_NEWPID, EINVAL } };
 	static const int types[] = { GONS_USER, GONS_MNT, GONS_PID };
 	struct target *t = arg;

@@ -345,7 +345,7 @@ end_while_looked_at(void *arg)
 	CHILD(waitid(P_PID, (id_t)looked_at, &info, WEXITED | WNOWAIT) == 0);
 	CHILD(switch_to_looked_at() == ESRCH);
 	end_looked_at();
-	meddle(*by_proc ? SYS_openat2 : SYS_ioctl);
+	meddle(*by_proc ? NR_openat2 : SYS_ioctl);
 	do {
 		start_looked_at();
 		(void)meddled();

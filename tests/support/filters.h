@@ -25,6 +25,8 @@ struct rule {
 		SYS_ioctl, 1, 0xff00, 0xff00, ENOTTY \
 	}
 void forbid(const struct rule *, size_t);
+/* A descriptor that is asked about each call of that kind; -1: as seccomp(2). */
+int ask_about(long nr);
 /* Skips the test, saying why, if there is no such thing (qemu-user). */
 void need_filters(void);
 

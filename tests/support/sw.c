@@ -10,9 +10,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 
 #include <atf-c.h>
@@ -238,22 +236,12 @@ answer_calls(void *unused)
 void
 meddle(long nr)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		    offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
 	pthread_t thread;
 
 	CHILD(pipe2(begin, O_CLOEXEC) == 0);
 	CHILD(pthread_create(&thread, NULL, answer_calls, NULL) == 0);
 	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-	    SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
-	CHILD(listener != -1);
+	CHILD((listener = ask_about(nr)) != -1);
 	CHILD(write(begin[1], "", 1) == 1);
 }
 

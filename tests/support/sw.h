@@ -16,13 +16,11 @@
 #include <gons.h>
 
 #include "helpers.h"
+#include "internal.h"
 
-#ifndef SYS_fsopen
-#define SYS_fsopen 430
-#endif
-#ifndef SYS_openat2
-#define SYS_openat2 437
-#endif
+#define NR_fsopen NEWER(430)
+#define NR_openat2 NEWER(437)
+
 #define USERNET (CLONE_NEWUSER | CLONE_NEWNET)
 #define ALL_TYPES 0xffu
 #define CAP_SYS_CHROOT 18
