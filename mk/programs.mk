@@ -25,7 +25,7 @@ RUN=		dir=`mktemp -d -p /dev/shm 2>/dev/null || mktemp -d` && \
 ${KIND}: .PHONY all
 .for p in ${PROGS_C}
 	@echo "== ${p}"
-	@${RUN} ${.OBJDIR}/${p} ${ARGS}
+	@${RUN} ${WITHIN} ${.OBJDIR}/${p} ${ARGS}
 .endfor
 .for p in ${PROGS_SH}
 	@echo "== ${p}"

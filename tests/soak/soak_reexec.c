@@ -3,15 +3,15 @@
  *
  * Copyright (c) 2026 The libgons developers
  *
- * Many runs from many threads, fresh and prepared, a good part of which go
- * wrong on purpose: soak_reexec [SECONDS].  The environment: SOAK_RUNS (20000)
- * and SOAK_THREADS (16).  Each outcome has to be the one that was provoked.
- * Among them are replies with descriptors, several runs at a time in a
- * gons_multi, sockets of namespaces, and threads that are cancelled.  In a
- * second part, a quarter as long, processes of the library are killed at random
- * and limits shrink for moments: a run may fail of that then, but none may
- * bring a wrong result.  At the end: runs by kind, fresh and prepared, and what
- * the process holds before and after; it fails if that has grown, or if any
+ * Many runs from many threads in children that are fresh, prepared or stay, a
+ * good part of which go wrong on purpose: soak_reexec [SECONDS].  The
+ * environment: SOAK_RUNS (20000) and SOAK_THREADS (16).  Each outcome has to be
+ * the one that was provoked.  Among them are replies with descriptors, several
+ * runs at a time in a gons_multi, visits, sockets and files of namespaces, and
+ * threads that are cancelled.  In a second part, a quarter as long, processes of
+ * the library are killed at random and limits shrink for moments: a run may fail
+ * of that then, but none may bring a wrong result.  At the end: runs by kind, and
+ * what the process holds before and after; it fails if that has grown, or if any
  * process is left.
  */
 
@@ -37,6 +37,8 @@
 #define GROWTH 4096 /* KiB of resident memory that may be noise */
 #define PARAM "soak"
 #define AT_ONCE 4 /* runs in a gons_multi */
+#define IN_A_ROW 3 /* runs of a child that stays */
+#define SEEN 42 /* by a visit */
 #define FEW 40 /* descriptors, and processes, when limits have shrunk */
 #define PATIENCE 1000 /* looks at what is left, 10 ms each */
 
@@ -67,8 +69,15 @@ static const struct sort sorts[] = {
 };
 #define NSORTS (sizeof(sorts) / sizeof(*sorts))
 
-static long todo, done[NSORTS][2], wrong, late; /* done: fresh, prepared */
-static long many, sockets, cancelled; /* not in done */
+enum kind {
+	FRESH,
+	PREPARED,
+	STAYING,
+	NKINDS
+};
+
+static long todo, done[NSORTS][NKINDS], wrong, late;
+static long many, visits, sockets, files, cancelled; /* not in done */
 static long kills, shrunk, disturbed; /* of the second part */
 static int is_disturbed;
 static time_t until;
@@ -191,9 +200,8 @@ request(const struct sort *sort, unsigned flags)
 }
 
 static void
-once(const struct sort *sort, unsigned flags)
+once(const struct sort *sort, struct gons_reexec *req)
 {
-	struct gons_reexec *req = request(sort, flags);
 	int errnum = 0, r = -1;
 
 	if (gons_reexec_start(req) == 0) {
@@ -204,6 +212,21 @@ once(const struct sort *sort, unsigned flags)
 	if (r == -1)
 		errnum = errno;
 	judge(sort, req, errnum);
+}
+
+static void
+some_runs(size_t sort, unsigned flags)
+{
+	struct gons_reexec *req = request(&sorts[sort], flags);
+	int i, runs = flags & GONS_REEXEC_STAY ? IN_A_ROW : 1;
+	enum kind kind = flags & GONS_REEXEC_STAY	? STAYING
+			 : flags & GONS_REEXEC_PREPARED ? PREPARED
+							: FRESH;
+
+	for (i = 0; i < runs; i++) {
+		once(&sorts[sort], req);
+		count(&done[sort][kind]);
+	}
 	gons_reexec_free(req);
 }
 
@@ -231,17 +254,56 @@ at_once(unsigned flags)
 		count(&wrong);
 }
 
-static void
-one_socket(void)
+static int
+look(void *seen)
 {
-	int fd = gons_socket(
-	    "/proc/self/ns/net", AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0, NULL);
+	*(int *)seen = SEEN;
+	return SEEN;
+}
 
-	count(&sockets);
+/* A visit whose function was called has to have its value. */
+static void
+one_visit(void)
+{
+	static char net[] = "/proc/self/ns/net";
+	struct gons_env env = { 0 };
+	int seen = 0, value = 0, r;
+
+	env.path[GONS_NET] = net;
+	r = gons_visit(&env, NULL, look, &seen, &value, NULL);
+	count(&visits);
+	if (r == -1
+		? seen != 0 || !__atomic_load_n(&is_disturbed, __ATOMIC_RELAXED)
+		: seen != SEEN || value != SEEN)
+		count(&wrong);
+}
+
+static void
+opened(int fd)
+{
 	if (fd != -1)
 		(void)close(fd);
 	else if (!__atomic_load_n(&is_disturbed, __ATOMIC_RELAXED))
 		count(&wrong);
+}
+
+static void
+one_socket(void)
+{
+	opened(gons_socket(
+	    "/proc/self/ns/net", AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0, NULL));
+	count(&sockets);
+}
+
+static void
+one_file(void)
+{
+	int root = gons_root("/proc/self/ns/mnt", NULL);
+
+	if (root != -1)
+		opened(gons_openat(root, "proc/version", O_RDONLY));
+	opened(root);
+	count(&files);
 }
 
 static void
@@ -359,18 +421,21 @@ work(void *arg)
 		for (i = 0; i < NSORTS - 1 && dice >= sorts[i].weight; i++)
 			dice -= sorts[i].weight;
 		flags = rand_r(&seed) % 2 ? GONS_REEXEC_PREPARED : 0;
+		if (rand_r(&seed) % 3 == 0)
+			flags |= GONS_REEXEC_STAY;
 		if (rand_r(&seed) % 8 == 0)
 			flags |= GONS_REEXEC_DIE_WITH_PARENT;
 		if (rand_r(&seed) % 32 == 0)
 			at_once(flags);
 		if (rand_r(&seed) % 16 == 0)
 			one_socket();
+		if (rand_r(&seed) % 16 == 0)
+			one_visit();
+		if (rand_r(&seed) % 16 == 0)
+			one_file();
 		if (rand_r(&seed) % 32 == 0)
 			one_cancelled(flags);
-		once(&sorts[i], flags);
-		__atomic_add_fetch(
-		    &done[i][(flags & GONS_REEXEC_PREPARED) != 0], 1,
-		    __ATOMIC_RELAXED);
+		some_runs(i, flags);
 	}
 	return NULL;
 }
@@ -401,18 +466,31 @@ count_fds(void)
 }
 
 static long
-resident(void)
+from_status(const char *name)
 {
 	char line[128];
-	long kib = 0;
+	long value = 0;
+	size_t len = strlen(name);
 	FILE *f = fopen("/proc/self/status", "re");
 
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "VmRSS: %ld", &kib) == 1)
-			break;
+		if (strncmp(line, name, len) == 0)
+			value = atol(line + len);
 	if (f != NULL)
 		(void)fclose(f);
-	return kib;
+	return value;
+}
+
+static long
+resident(void)
+{
+	return from_status("VmRSS:");
+}
+
+static long
+count_threads(void)
+{
+	return from_status("Threads:");
 }
 
 static long
@@ -467,26 +545,28 @@ static void
 show(long fds, long rss, int left)
 {
 	long total = 0;
-	size_t i;
+	size_t i, kind;
 
-	(void)printf("%8s %8s\n", "fresh", "prepared");
+	(void)printf("%8s %8s %8s\n", "fresh", "prepared", "staying");
 	for (i = 0; i < NSORTS; i++) {
-		(void)printf(
-		    "%8ld %8ld %s\n", done[i][0], done[i][1], sorts[i].name);
-		total += done[i][0] + done[i][1];
+		for (kind = 0; kind < NKINDS; kind++) {
+			(void)printf("%8ld ", done[i][kind]);
+			total += done[i][kind];
+		}
+		(void)printf("%s\n", sorts[i].name);
 	}
 	(void)printf("%8ld runs, %ld left out for want of time, %ld wrong\n",
 	    total, late, wrong);
-	(void)printf("beside them %ld in a multi, %ld sockets, %ld threads "
-		     "cancelled\n",
-	    many, sockets, cancelled);
+	(void)printf("beside them %ld in a multi, %ld visits, %ld sockets, "
+		     "%ld files, %ld threads cancelled\n",
+	    many, visits, sockets, files, cancelled);
 	(void)printf(
 	    "%ld processes killed, %ld times less limits, of which %ld "
 	    "runs failed\n",
 	    kills, shrunk, disturbed);
 	(void)printf("descriptors %ld before, %d after; processes left: %d; "
-		     "resident %ld KiB before, %ld KiB after\n",
-	    fds, count_fds(), left, rss, resident());
+		     "threads: %ld; resident %ld KiB before, %ld KiB after\n",
+	    fds, count_fds(), left, count_threads(), rss, resident());
 }
 
 int
@@ -510,5 +590,6 @@ main(int argc, char **argv)
 	children = waitpid(-1, NULL, WNOHANG | __WALL) != -1;
 	show(fds, rss, left);
 	return wrong != 0 || children || left != 0 || count_fds() != fds ||
-	       done[0][0] == 0 || resident() > rss + GROWTH;
+	       count_threads() != 1 || done[0][FRESH] == 0 ||
+	       resident() > rss + GROWTH;
 }
