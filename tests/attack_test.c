@@ -60,6 +60,13 @@ has_fd(void)
 }
 
 static int
+late(void)
+{
+	(void)usleep(200000);
+	return printf("late") < 0;
+}
+
+static int
 sleeper(void)
 {
 	printf("x");
@@ -139,6 +146,7 @@ static const struct rx_action actions[] = {
 	{ "whoami_less", whoami_less },
 	{ "length", length },
 	{ "has_fd", has_fd },
+	{ "late", late },
 	{ "sleeper", sleeper },
 	{ "kill_supervisor", kill_supervisor },
 	{ "outlive_supervisor", outlive_supervisor },
@@ -540,6 +548,30 @@ no_waitid(void)
 	in_child(no_waitid_body, &errnum);
 }
 
+/* Nobody can say then how the child ended but itself. */
+static void
+no_wait_body(void *unused)
+{
+	static const struct rule rules[] = {
+		{ SYS_waitid, -1, 0, 0, EPERM },
+		{ SYS_wait4, -1, 0, 0, EPERM },
+	};
+	struct gons_reexec *req = rx_new("late");
+
+	(void)unused;
+	forbid(rules, NELEM(rules));
+	CHILD(gons_reexec_run(req) == 0);
+	CHILD(strcmp(gons_reexec_result(req, NULL), "late") == 0);
+	gons_reexec_free(req);
+}
+
+static void
+no_wait(void)
+{
+	need_filters();
+	in_child(no_wait_body, NULL);
+}
+
 static const struct rx_case cases[] = {
 	{ "stuck", stuck, RX_ROOT | RX_UNCOUNTED,
 	    "a time limit holds for a child that no signal ends" },
@@ -565,6 +597,8 @@ static const struct rx_case cases[] = {
 	    RX_EXEC | RX_UNCOUNTED,
 	    "nor if that was killed when it should have killed the action" },
 	{ "no_waitid", no_waitid, 0, "a filter of waitid leaves no zombie" },
+	{ "no_wait", no_wait, 0,
+	    "a child of which nobody may be told is waited for" },
 };
 
 ATF_TP_ADD_TCS(tp)

@@ -30,6 +30,7 @@
 #include <gons.h>
 
 #include "helpers.h"
+#include "sw.h"
 #include "trees.h"
 
 #ifndef SYS_fsopen
@@ -711,6 +712,41 @@ ATF_TC_BODY(shortage, tc)
 	both_worlds(few_descriptors);
 }
 
+/* The kernel gives up a look-up beside which a directory is renamed. */
+static void
+renamed_beside(void)
+{
+	int fd;
+
+	meddle(SYS_openat2);
+	meddle_fail(EAGAIN, 3);
+	CHILD((fd = gons_openat(root, ".", O_RDONLY | O_DIRECTORY)) != -1);
+	CHILD(meddled() == 4);
+	close(fd);
+	meddle_fail(EAGAIN, 1000);
+	errno = 0;
+	CHILD(gons_openat(root, ".", O_RDONLY | O_DIRECTORY) == -1);
+	CHILD(errno == EAGAIN);
+	CHILD(meddled() < 1000); /* not for ever */
+	meddle_fail(EIO, 1);
+	CHILD(gons_openat(root, ".", O_RDONLY | O_DIRECTORY) == -1);
+	CHILD(errno == EIO);
+	CHILD(meddled() == 1);
+}
+
+ATF_TC(renames);
+ATF_TC_HEAD(renames, tc)
+{
+	atf_tc_set_md_var(
+	    tc, "descr", "a look-up is repeated while directories are renamed");
+}
+ATF_TC_BODY(renames, tc)
+{
+	(void)tc;
+	need_filters();
+	both_worlds(renamed_beside);
+}
+
 /* Only one question is about nothing but the number of a mount. */
 static void
 no_numbers(void)
@@ -755,6 +791,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, descriptors);
 	ATF_TP_ADD_TC(tp, tables);
 	ATF_TP_ADD_TC(tp, shortage);
+	ATF_TP_ADD_TC(tp, renames);
 	ATF_TP_ADD_TC(tp, old_kernel);
 	return atf_no_error();
 }

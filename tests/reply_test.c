@@ -562,6 +562,36 @@ fds_closers(void)
 	in_child(closers_collected, &old);
 }
 
+/* Nor does it keep their zombies: the start of any request reaps them. */
+static void
+closer_reaped(void *unused)
+{
+	struct gons_reexec *req, *next = giver("1", 1);
+	siginfo_t info;
+	int r, tries = 0;
+
+	(void)unused;
+	do { /* until one ends after the library's first look */
+		req = giver("1", 1);
+		CHILD(gons_reexec_run(req) == 0);
+		gons_reexec_free(req);
+		r = waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | __WALL);
+	} while (r == -1 && ++tries < 100);
+	CHILD(r == 0);
+	CHILD(gons_reexec_start(next) == 0);
+	CHILD(waitid(P_PID, (id_t)info.si_pid, &info,
+		  WEXITED | WNOWAIT | WNOHANG | __WALL) == -1 &&
+	      errno == ECHILD);
+	CHILD(gons_reexec_wait(next) == 0);
+	gons_reexec_free(next);
+}
+
+static void
+fds_closers_reaped(void)
+{
+	in_child(closer_reaped, NULL);
+}
+
 static const struct rx_case cases[] = {
 	{ "fds_taken", fds_taken, 0, "descriptors come with a reply" },
 	{ "fds_none", fds_none, 0, "descriptors come only if asked for" },
@@ -577,6 +607,8 @@ static const struct rx_case cases[] = {
 	    "one descriptor is taken for each call, whatever a child sends" },
 	{ "fds_closers", fds_closers, RX_EXEC | RX_UNCOUNTED,
 	    "the host may collect the processes that close descriptors" },
+	{ "fds_closers_reaped", fds_closers_reaped, RX_EXEC | RX_UNCOUNTED,
+	    "the next start reaps the processes that close descriptors" },
 	{ "fds_linger", fds_linger, RX_ROOT,
 	    "descriptors that nobody takes hold up nobody" },
 	{ "stderr_kept", stderr_kept, 0, "stderr is kept and is no failure" },

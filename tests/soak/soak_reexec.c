@@ -23,6 +23,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@
 
 #define WARM_UP 200 /* runs before the first look */
 #define GROWTH 4096 /* KiB of resident memory that may be noise */
+#define KEPT 4096 /* bytes that malloc(3) and threads may keep */
 #define PARAM "soak"
 #define AT_ONCE 4 /* runs in a gons_multi */
 #define IN_A_ROW 3 /* runs of a child that stays */
@@ -482,18 +484,6 @@ from_status(const char *name)
 }
 
 static long
-resident(void)
-{
-	return from_status("VmRSS:");
-}
-
-static long
-count_threads(void)
-{
-	return from_status("Threads:");
-}
-
-static long
 number(const char *name, long otherwise)
 {
 	const char *text = getenv(name);
@@ -511,6 +501,41 @@ register_all(void)
 	       gons_reexec_register("flood", flood) == -1 ||
 	       gons_reexec_register("reply", reply) == -1 ||
 	       gons_reexec_register("sleep", forever) == -1;
+}
+
+/* What the process holds. */
+struct held {
+	int fds;
+	long threads, resident; /* KiB */
+	size_t allocated; /* bytes, or 0 where libc does not tell */
+};
+
+static size_t
+allocated(void)
+{
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 33)
+	return mallinfo2().uordblks;
+#endif
+#endif
+	return 0;
+}
+
+static struct held
+holds(void)
+{
+	struct held h = { count_fds(), from_status("Threads:"),
+		from_status("VmRSS:"), allocated() };
+
+	return h;
+}
+
+static int
+has_grown(const struct held *before, const struct held *after)
+{
+	return after->fds != before->fds || after->threads != before->threads ||
+	       after->resident > before->resident + GROWTH ||
+	       after->allocated > before->allocated + KEPT;
 }
 
 /* Without anything that is disturbed, then with it. */
@@ -542,7 +567,7 @@ processes_left(void)
 }
 
 static void
-show(long fds, long rss, int left)
+show(const struct held *before, const struct held *after, int left)
 {
 	long total = 0;
 	size_t i, kind;
@@ -564,17 +589,21 @@ show(long fds, long rss, int left)
 	    "%ld processes killed, %ld times less limits, of which %ld "
 	    "runs failed\n",
 	    kills, shrunk, disturbed);
-	(void)printf("descriptors %ld before, %d after; processes left: %d; "
-		     "threads: %ld; resident %ld KiB before, %ld KiB after\n",
-	    fds, count_fds(), left, count_threads(), rss, resident());
+	(void)printf("before and after: descriptors %d, %d; threads %ld, %ld; "
+		     "resident %ld, %ld KiB; allocated %zu, %zu bytes; "
+		     "processes left: %d\n",
+	    before->fds, after->fds, before->threads, after->threads,
+	    before->resident, after->resident, before->allocated,
+	    after->allocated, left);
 }
 
 int
 main(int argc, char **argv)
 {
-	long runs = number("SOAK_RUNS", 20000), rss;
+	long runs = number("SOAK_RUNS", 20000);
 	long threads = number("SOAK_THREADS", 16);
-	int children, fds, left;
+	struct held before, after;
+	int children, left;
 
 	if (register_all())
 		return 1;
@@ -582,14 +611,13 @@ main(int argc, char **argv)
 	until = time(NULL) + (argc > 1 ? atol(argv[1]) : 600);
 	work_all(WARM_UP, threads);
 	left = processes_left();
-	fds = count_fds();
-	rss = resident();
+	before = holds();
 	(void)memset(done, 0, sizeof(done));
 	work_twice(runs, threads);
 	left += processes_left();
 	children = waitpid(-1, NULL, WNOHANG | __WALL) != -1;
-	show(fds, rss, left);
-	return wrong != 0 || children || left != 0 || count_fds() != fds ||
-	       count_threads() != 1 || done[0][FRESH] == 0 ||
-	       resident() > rss + GROWTH;
+	after = holds();
+	show(&before, &after, left);
+	return wrong != 0 || children || left != 0 || done[0][FRESH] == 0 ||
+	       has_grown(&before, &after);
 }
