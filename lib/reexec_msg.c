@@ -84,7 +84,7 @@ fill(int fd, struct reader *r)
 	while (n == -1 && errno == EINTR);
 	r->at = r->end = 0;
 	r->drained = n < (ssize_t)sizeof(r->read);
-	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	if (n == -1 && errno == EAGAIN)
 		return 0;
 	if (n > 0)
 		r->end = (size_t)n;
@@ -272,7 +272,7 @@ gons__receive(int sock, void *buf, size_t size, int *fds, size_t n)
 	for (i = 0; i < n; i++)
 		fds[i] = -1;
 	if (r == -1)
-		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
+		return errno == EAGAIN ? 0 : -1;
 	c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
 	    c->cmsg_type == SCM_RIGHTS) {

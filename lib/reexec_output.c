@@ -23,7 +23,7 @@ nothing_read(struct run *run, enum source source)
 {
 	int errnum = errno;
 
-	if (errno != EAGAIN && errno != EWOULDBLOCK)
+	if (errno != EAGAIN)
 		gons__watch_later(run, source);
 	errno = errnum;
 }
@@ -98,5 +98,5 @@ gons__output_drain(
 		left = PIPE_MOST;
 	for (; left > 0 && n > 0; left -= (int)n)
 		n = read_some(set, run, source, (size_t)left);
-	return n != -1 || errno == EAGAIN || errno == EWOULDBLOCK;
+	return n != -1 || errno == EAGAIN;
 }

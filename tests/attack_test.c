@@ -37,6 +37,7 @@
 
 #define LOST_MS 3500 /* a limit of 500 ms, two seconds, and some more */
 #define CANCELS 20
+#define UNREAD 1000 /* bytes of a result that cannot be read */
 
 /* Waits for a file server that does not answer. */
 static int
@@ -572,6 +573,32 @@ no_wait(void)
 	in_child(no_wait_body, NULL);
 }
 
+/* Output that is there, and cannot be read, would be an event for ever. */
+static void
+unreadable_body(void *unused)
+{
+	static const struct rule rule = { SYS_read, 2, ~0u, UNREAD + 1, EIO };
+	struct gons_reexec *req = rx_new("sleeper");
+	struct rusage used;
+
+	(void)unused;
+	CHILD(gons_reexec_setmaxresult(req, UNREAD) == 0);
+	CHILD(gons_reexec_settimeout(req, 600) == 0);
+	forbid(&rule, 1);
+	CHILD(gons_reexec_run(req) == -1 && errno == ETIMEDOUT);
+	CHILD(getrusage(RUSAGE_SELF, &used) == 0);
+	CHILD(used.ru_utime.tv_sec == 0 && used.ru_stime.tv_sec == 0);
+	CHILD(used.ru_utime.tv_usec + used.ru_stime.tv_usec < 300000);
+	gons_reexec_free(req);
+}
+
+static void
+unreadable(void)
+{
+	need_filters();
+	in_child(unreadable_body, NULL);
+}
+
 static const struct rx_case cases[] = {
 	{ "stuck", stuck, RX_ROOT | RX_UNCOUNTED,
 	    "a time limit holds for a child that no signal ends" },
@@ -597,6 +624,8 @@ static const struct rx_case cases[] = {
 	    RX_EXEC | RX_UNCOUNTED,
 	    "nor if that was killed when it should have killed the action" },
 	{ "no_waitid", no_waitid, 0, "a filter of waitid leaves no zombie" },
+	{ "unreadable", unreadable, RX_ONCE,
+	    "a host that may not read the output does not try all the time" },
 	{ "no_wait", no_wait, 0,
 	    "a child of which nobody may be told is waited for" },
 };
