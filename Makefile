@@ -64,6 +64,8 @@ ${t}: .PHONY .MAKE all
 VALGRIND_MAKE=	${.MAKE} MAKEOBJDIRPREFIX=${OBJTOP}/build.valgrind \
 		VALGRIND=yes CFLAGS="-O1 -g" TESTS_SH=
 valgrind: .PHONY .MAKE
+	@command -v valgrind >/dev/null || { \
+		echo "valgrind: there is no valgrind" >&2; exit 1; }
 	rm -rf ${OBJTOP}/build.valgrind
 	mkdir -p ${OBJTOP}/build.valgrind
 	cd ${.CURDIR}/lib && ${VALGRIND_MAKE} all

@@ -20,7 +20,8 @@ ${p}: ${p}.c ${ARCHIVE}
 
 # Each runs in an empty directory, in memory if that can be had.
 RUN=		dir=`mktemp -d -p /dev/shm 2>/dev/null || mktemp -d` && \
-		trap 'rm -rf "$$dir"' EXIT && cd "$$dir" && ${TESTENV}
+		trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' HUP INT TERM && \
+		cd "$$dir" && ${TESTENV}
 
 ${KIND}: .PHONY all
 .for p in ${PROGS_C}

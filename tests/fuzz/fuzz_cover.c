@@ -20,6 +20,7 @@
 #include <gons.h>
 
 #include "fuzz.h"
+#include "dir.h"
 
 #define LINES 256
 #define NAMES 4 /* of the same length, so that bytes are compared */
@@ -30,18 +31,9 @@ struct line {
 	uint64_t count;
 };
 
-static char dir[] = "/dev/shm/gons-fuzz.XXXXXX";
 static const char *const names[NAMES] = { "a/aa.go", "a/ab.go", "a:1.go",
 	"aa.go" };
 static const uint64_t counts[COUNTS] = { 0, 1, 7, UINT64_MAX - 3 };
-
-static void
-clean_up(void)
-{
-	(void)unlink("a");
-	(void)unlink("b");
-	(void)rmdir(dir);
-}
 
 static int
 print_line(char *to, size_t room, const struct line *l)
@@ -129,8 +121,7 @@ LLVMFuzzerTestOneInput(const unsigned char *p, size_t size)
 	size_t i, n;
 
 	if (!ready) {
-		MUST(mkdtemp(dir) != NULL && chdir(dir) == 0);
-		(void)atexit(clean_up);
+		enter_directory();
 		ready = 1;
 	}
 	if (size == 0)

@@ -19,6 +19,7 @@
 #include <gons.h>
 
 #include "fuzz.h"
+#include "dir.h"
 
 #define MOST 4096 /* bytes of input */
 #define FUNCTION 0x01000000u
@@ -41,16 +42,6 @@ struct list {
 		const uint8_t *body; /* NULL: all of them are 0 */
 	} record[3 * MOST / 8];
 };
-
-static char dir[] = "/dev/shm/gons-fuzz.XXXXXX";
-
-static void
-clean_up(void)
-{
-	(void)unlink("a");
-	(void)unlink("b");
-	(void)rmdir(dir);
-}
 
 static void
 put(const char *path, const struct content *c)
@@ -266,8 +257,7 @@ LLVMFuzzerTestOneInput(const unsigned char *p, size_t len)
 	static int ready;
 
 	if (!ready) {
-		MUST(mkdtemp(dir) != NULL && chdir(dir) == 0);
-		(void)atexit(clean_up);
+		enter_directory();
 		ready = 1;
 	}
 	if (len == 0 || len > MOST)

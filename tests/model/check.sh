@@ -12,6 +12,7 @@ settings=$(echo "${variant#*:}" | tr , ' ')
 dir=pan.$$
 mkdir "$dir" && cd "$dir" || exit 1
 trap 'cd .. && rm -rf "$dir"' EXIT
+trap 'exit 130' HUP INT TERM
 
 # What spin prints into the current directory it reads there, too.
 cp "$source"/*.pml .

@@ -81,7 +81,11 @@ class Case:
                               os.WTERMSIG(status) == signal.SIGALRM):
             return "late", "after %d s" % (time.monotonic() - self.began)
         if status != 0:
-            return "failed", "status %d: %s" % (status, text)
+            how = ("signal %d" % os.WTERMSIG(status)
+                   if os.WIFSIGNALED(status)
+                   else "exit status %d" % os.WEXITSTATUS(status))
+            return "failed", "%s: %s" % (
+                how, text.replace("; see output for more details", ""))
         word = text.split(":")[0].split(" ")[0]
         return (word if word in ("passed", "skipped") else "failed"), text
 

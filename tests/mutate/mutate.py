@@ -25,7 +25,14 @@ from pathlib import Path
 
 from faults import faults
 
-WORKERS = int(os.environ.get("WORKERS", 2))
+def number(name, text, least):
+    if not re.fullmatch(r"\d+", text) or int(text) < least:
+        sys.exit("mutate: %s=%s: not a number of %d or more" %
+                 (name, text, least))
+    return int(text)
+
+
+WORKERS = number("WORKERS", os.environ.get("WORKERS", "2"), 1)
 # Most cases wait for another process most of their time.
 SLOTS = 3
 # s that a case is taken to need until it has been run.
@@ -451,19 +458,36 @@ def complain_of_old(known, every):
     files = {fault.path for fault in every}
     for key in sorted(known - there):
         if key[0] in files:
-            print("mutate: no such fault any more: %s" % "\t".join(key))
+            print("mutate: tests/mutate/equivalent names a fault that is not "
+                  "there (mistyped, or the source has changed): %s" %
+                  "\t".join(key))
+
+
+def split(wanted, known):
+    """FILE, or FILE:LINE, each perhaps as it is told: a file and a line."""
+    found = []
+    for each in wanted:
+        name, colon, line = each.removeprefix("lib/").partition(":")
+        if name not in known:
+            sys.exit("mutate: FILES=%s: no file of the library, as order.c or "
+                     "order.c:57" % each)
+        found.append((name, number("FILES=%s:LINE, LINE" % name, line, 1)
+                      if colon else None))
+    return found
 
 
 def choose(every, wanted, count, seed):
-    """FILE, or FILE:LINE for all the faults of a line."""
-    lines = {each for each in wanted if ":" in each}
-    if lines:
-        return [fault for fault in every
-                if "%s:%d" % (fault.path, fault.line) in lines]
+    """All the faults of the lines; of whole files so many."""
+    lines = {each for each in wanted if each[1] is not None}
+    whole = {name for name, line in wanted if line is None}
+    chosen = [fault for fault in every if (fault.path, fault.line) in lines]
     # A change of the sources leaves the same ones elsewhere, and the first of
     # them are a smaller choice.
-    return sorted(every, key=lambda fault: hashlib.sha256(
-        "\0".join((str(seed),) + fault.key()).encode()).digest())[:count]
+    return chosen + sorted(
+        (fault for fault in every if fault not in chosen and
+         (fault.path in whole or not wanted)),
+        key=lambda fault: hashlib.sha256("\0".join(
+            (str(seed),) + fault.key()).encode()).digest())[:count]
 
 
 def summary(results):
@@ -482,14 +506,21 @@ def summary(results):
     print("%d noticed, %d survived" % (len(noticed), len(survivors)))
     for fault in survivors:
         print("survived: %s" % fault)
+    if survivors:
+        print("\nAs lines of tests/mutate/equivalent, which need a reason:")
+    for fault in survivors:
+        print("\t".join(fault.key() + ("",)))
 
 
 def main():
     sources, directory = Path(sys.argv[1]), Path(sys.argv[2])
-    count, seed, wanted = int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:]
+    count = number("MUTANTS", sys.argv[3], 1)
+    seed = number("SEED", sys.argv[4], 0)
+    known = {each.name for each in (sources / "lib").glob("*.c")}
+    wanted = split(sys.argv[5:], known)
     directory.mkdir(parents=True, exist_ok=True)
     sound = Sound(sources, directory)
-    files = sorted({each.split(":")[0] for each in wanted} or sound.files)
+    files = sorted({name for name, _ in wanted} or sound.files)
     every = []
     for name in files:
         every += faults(name, (sound.lib / name).read_text())
@@ -497,6 +528,8 @@ def main():
     complain_of_old(read_equivalents(data / "equivalent"), every)
     tests = read_table(data / "tests", sound.programs)
     chosen = choose(every, wanted, count, seed)
+    if not chosen:
+        sys.exit("mutate: no fault can be planted there")
     print("mutate: %d of %d faults, seed %d" % (len(chosen), len(every), seed),
           flush=True)
 
@@ -542,7 +575,8 @@ def main():
             work(worker)
         except BaseException as error:
             # Otherwise this thread would end, and leave out what is left.
-            print("mutate: %r" % error, flush=True)
+            print(error if isinstance(error, SystemExit)
+                  else "mutate: %r" % error, flush=True)
             os._exit(1)
 
     threads = [threading.Thread(target=work_or_end,
@@ -550,8 +584,13 @@ def main():
                for number in range(WORKERS)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        print("\nmutate: interrupted after %d faults; the same command goes on"
+              % len(results), flush=True)
+        os._exit(130)
     results.sort(key=lambda each: (each[0].path, each[0].line))
     summary(results)
 

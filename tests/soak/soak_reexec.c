@@ -484,11 +484,19 @@ from_status(const char *name)
 }
 
 static long
-number(const char *name, long otherwise)
+number(const char *name, const char *text, long otherwise)
 {
-	const char *text = getenv(name);
+	char *end;
+	long n;
 
-	return text != NULL && *text != '\0' ? atol(text) : otherwise;
+	if (text == NULL || *text == '\0')
+		return otherwise;
+	n = strtol(text, &end, 10);
+	if (*end == '\0' && n > 0)
+		return n;
+	(void)fprintf(stderr, "soak_reexec: %s=%s: not a number of 1 or more\n",
+	    name, text);
+	exit(2);
 }
 
 static int
@@ -530,12 +538,25 @@ holds(void)
 	return h;
 }
 
-static int
-has_grown(const struct held *before, const struct held *after)
+static int failed;
+
+static void
+fail_if(int cond, const char *why)
 {
-	return after->fds != before->fds || after->threads != before->threads ||
-	       after->resident > before->resident + GROWTH ||
-	       after->allocated > before->allocated + KEPT;
+	if (cond)
+		(void)fprintf(stderr, "soak_reexec: %s\n", why);
+	failed |= cond;
+}
+
+static void
+compare(const struct held *before, const struct held *after)
+{
+	fail_if(after->fds != before->fds, "other descriptors than before");
+	fail_if(after->threads != before->threads, "threads are left");
+	fail_if(after->resident > before->resident + GROWTH,
+	    "more resident memory than before");
+	fail_if(after->allocated > before->allocated + KEPT,
+	    "more memory allocated than before");
 }
 
 /* Without anything that is disturbed, then with it. */
@@ -600,15 +621,16 @@ show(const struct held *before, const struct held *after, int left)
 int
 main(int argc, char **argv)
 {
-	long runs = number("SOAK_RUNS", 20000);
-	long threads = number("SOAK_THREADS", 16);
+	long seconds = number("SECONDS", argc > 1 ? argv[1] : NULL, 600);
+	long runs = number("SOAK_RUNS", getenv("SOAK_RUNS"), 20000);
+	long threads = number("SOAK_THREADS", getenv("SOAK_THREADS"), 16);
 	struct held before, after;
 	int children, left;
 
 	if (register_all())
 		return 1;
 	gons_reexec_check();
-	until = time(NULL) + (argc > 1 ? atol(argv[1]) : 600);
+	until = time(NULL) + seconds;
 	work_all(WARM_UP, threads);
 	left = processes_left();
 	before = holds();
@@ -618,6 +640,10 @@ main(int argc, char **argv)
 	children = waitpid(-1, NULL, WNOHANG | __WALL) != -1;
 	after = holds();
 	show(&before, &after, left);
-	return wrong != 0 || children || left != 0 || done[0][FRESH] == 0 ||
-	       has_grown(&before, &after);
+	fail_if(wrong != 0, "wrong outcomes");
+	fail_if(done[0][FRESH] == 0, "no run in that time");
+	fail_if(left != 0, "processes are left");
+	fail_if(children, "children are left");
+	compare(&before, &after);
+	return failed;
 }
