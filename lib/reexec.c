@@ -166,9 +166,12 @@ events(const struct gons_reexec *req)
 
 	if (req->watch.epoll == -1)
 		return 0;
+	/* The host may have closed them, and have such ones of its own. */
+	if (!gons__watch_is_ours(&req->watch))
+		return req->run.watched | 1u << SRC_PIDFD;
 	n = epoll_wait(req->watch.epoll, event, NSRCS + 2, 0);
 	if (n == -1 && errno != EINTR) /* a filter refuses it */
-		return req->run.watched | 1u << SRC_PIDFD;
+		return req->run.watched | 1u << SRC_PIDFD | 1u << TIMER_EVENT;
 	for (i = 0; i < n; i++)
 		if (event[i].data.u64 <= POOL_EVENT)
 			ready |= 1u << event[i].data.u64;
@@ -204,8 +207,11 @@ gons_reexec_kill(struct gons_reexec *req)
 		errnum = gons__multi_cancel(req);
 	} else {
 		gons__run_stop(&req->set, &req->run, BY_KILL);
+		/* The next step of the stop may need a step of the caller's. */
 		if (req->link.of != NULL)
 			gons__multi_touch(req);
+		else
+			(void)gons__watch_timer(&req->watch, 0);
 	}
 	gons__leave(state);
 	if (errnum == 0)

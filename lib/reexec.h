@@ -109,6 +109,11 @@ GONS_INTERNAL int gons__kept_proc(void);
 GONS_INTERNAL int gons__open_socket(int type, int *ours, int *theirs);
 /* from: we read from it, without waiting; to: we write. */
 GONS_INTERNAL int gons__open_pipe(int *from, int *to);
+/*
+ * Is there a number for one more descriptor?  Without it the message that brings
+ * one would come alone, and only once.  fd: any that is open.
+ */
+GONS_INTERNAL int gons__has_room(int fd);
 GONS_INTERNAL int gons__memory_fd(const char *name, unsigned flag);
 /* As read(2) of a standard error: the first STDERR_MAX bytes are kept. */
 GONS_INTERNAL ssize_t gons__read_words(int fd, struct buf *words);
@@ -457,6 +462,8 @@ struct watch { /* what wakes the caller */
 };
 GONS_INTERNAL int gons__watch_open(struct watch *);
 GONS_INTERNAL void gons__watch_close(struct watch *);
+/* Has the host closed neither of them?  Not at the end of a run. */
+GONS_INTERNAL int gons__watch_is_ours(const struct watch *);
 /* At the end of a run: what callers watch stays, but no timer. */
 GONS_INTERNAL void gons__watch_rest(struct watch *);
 /* Sets the timer, -1: to nothing; 0 or an errno value. */
@@ -556,6 +563,8 @@ GONS_INTERNAL void gons__watch_source(struct run *, enum source);
 GONS_INTERNAL void gons__unwatch(struct run *, enum source);
 /* Is there such a descriptor, and still our own?  Another one is left alone. */
 GONS_INTERNAL int gons__watch_has(struct run *, enum source);
+/* Is there still a pidfd that tells of its end?  Else it is looked at. */
+GONS_INTERNAL void gons__watch_end(struct run *);
 GONS_INTERNAL void gons__watch_later(struct run *, enum source);
 GONS_INTERNAL void gons__watch_pool(struct run *, int fd);
 /* When to work again if nothing happens; -1: never. */

@@ -247,6 +247,17 @@ gons__open_pipe(int *from, int *to)
 	return fcntl(*from, F_SETFL, O_NONBLOCK) == -1 ? errno : 0;
 }
 
+int
+gons__has_room(int fd)
+{
+	int copy = fd_dup(fd), errnum = errno;
+
+	if (copy == -1) /* EINVAL: the limit is as low as that */
+		return errnum == EBADF;
+	fd_close(&copy);
+	return 1;
+}
+
 /* words NULL: nothing is kept. */
 ssize_t
 gons__read_words(int fd, struct buf *words)

@@ -295,6 +295,8 @@ has_told(struct lost *l)
 
 	if (!gons__is_kept(&l->fd))
 		return 1;
+	if (!gons__has_room(l->fd.fd))
+		return 0;
 	n = gons__receive(l->fd.fd, &message, sizeof(message), &fd, 1);
 	if (n == 0)
 		return 0;

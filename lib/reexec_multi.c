@@ -378,7 +378,10 @@ take_events(struct gons_multi *multi, int ms)
 	unsigned ready, slot;
 	int i, n;
 
-	n = epoll_wait(multi->watch.epoll, event, EVENTS, ms);
+	errno = EBADF;
+	n = gons__watch_is_ours(&multi->watch)
+		? epoll_wait(multi->watch.epoll, event, EVENTS, ms)
+		: -1;
 	if (n == -1 && errno != EINTR) { /* a filter refuses it */
 		(void)usleep(TICK * 1000);
 		look_at_all(multi);

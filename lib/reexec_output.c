@@ -53,10 +53,12 @@ read_out(const struct settings *set, struct run *run, size_t most)
 	return n;
 }
 
+/* What would go to a standard error that the host has closed is dropped. */
 static ssize_t
-read_err(struct run *run)
+read_err(const struct settings *set, struct run *run)
 {
-	ssize_t n = gons__read_words(run->child.fd[SRC_ERR].fd, &run->err);
+	ssize_t n = gons__read_words(run->child.fd[SRC_ERR].fd,
+	    (set->flags & GONS_REEXEC_STDERR_PASS) != 0 ? NULL : &run->err);
 
 	if (n == -1)
 		nothing_read(run, SRC_ERR);
@@ -69,7 +71,8 @@ static ssize_t
 read_some(const struct settings *set, struct run *run, enum source source,
     size_t most)
 {
-	return source == SRC_OUT ? read_out(set, run, most) : read_err(run);
+	return source == SRC_OUT ? read_out(set, run, most)
+				 : read_err(set, run);
 }
 
 void

@@ -404,6 +404,8 @@ pool_advance(struct pool *pool, struct child *child)
 
 	drain(&pool->out, NULL);
 	drain(&pool->err, &pool->words);
+	if (!gons__has_room(pool->control.fd))
+		return EMFILE;
 	n = gons__receive(
 	    pool->control.fd, &message, sizeof(message), &pidfd, 1);
 	if (n == 0) {
@@ -482,7 +484,7 @@ pool_ready(struct pool *pool, struct child *child, int sealed)
 	if (pool->state == POOL_READY)
 		return 0;
 	errnum = pool_advance(pool, child);
-	if (pool->serves && errnum != 0 && errnum != EINPROGRESS) {
+	if (pool->serves && pool->state == POOL_NONE) {
 		child->words_status = -1;
 		return no_other();
 	}
@@ -511,6 +513,8 @@ pool_spare(struct pool *pool, struct child *child, int fds[NSPARE])
 	ssize_t n;
 	int i;
 
+	if (!gons__has_room(pool->control.fd))
+		return EMFILE;
 	while ((n = gons__receive(pool->control.fd, &message, sizeof(message),
 		    fds, NSPARE)) > 0) {
 		pool->asked = -1;
@@ -537,16 +541,25 @@ pool_spare(struct pool *pool, struct child *child, int fds[NSPARE])
 	return EINPROGRESS;
 }
 
-/* Above the standard descriptors, and all of them there. */
+/*
+ * Above the standard descriptors, and all of them there.  The first of them
+ * always is, so that no spare that is given up can become our zombie.
+ */
 static int
 settle(int fds[NSPARE])
 {
+	struct kept spare;
 	int errnum = 0, i;
 
 	for (i = 0; i < NSPARE; i++)
 		if ((fds[i] = fd_high(fds[i])) == -1 && i != SPARE_REAPED)
 			errnum = EMFILE;
-	for (i = 0; i < NSPARE && errnum != 0; i++)
+	if (errnum == 0)
+		return 0;
+	gons__keep_pidfd(&spare, fds[SPARE_PIDFD]);
+	fds[SPARE_PIDFD] = -1;
+	gons__lost_kill(&spare, 0);
+	for (i = 0; i < NSPARE; i++)
 		fd_close(&fds[i]);
 	return errnum;
 }

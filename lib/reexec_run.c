@@ -504,7 +504,8 @@ watch_status(struct run *run)
 	if (!run->child.kernel_tells) {
 		gons__unwatch(run, SRC_PIDFD);
 		gons__watch_source(run, SRC_REAPED);
-	} else if (run->watch != NULL) {
+	} else if (run->watch != NULL &&
+		   gons__is_kept(&run->child.fd[SRC_PIDFD])) {
 		/* EPOLLHUP: reaped */
 		gons__watch_fd(run, SRC_PIDFD, run->child.fd[SRC_PIDFD].fd, 0,
 		    EPOLL_CTL_MOD);
@@ -645,8 +646,7 @@ finish(const struct settings *set, struct run *run)
 		gons__result_end(set, &run->result);
 	run->facts.lost = run->process == LOST;
 	if (run->facts.lost) {
-		gons__watch_fd(
-		    run, SRC_PIDFD, child->fd[SRC_PIDFD].fd, 0, EPOLL_CTL_DEL);
+		gons__unwatch(run, SRC_PIDFD);
 		gons__lost_add(&child->fd[SRC_PIDFD], child->pid);
 	}
 	run->facts.gone = container_is_gone(set, &run->facts);
@@ -681,6 +681,7 @@ gons__run_work(const struct settings *set, struct run *run, unsigned ready)
 	    !run->gave_up && run->began)
 		attempt(set, run);
 	run->began = 1;
+	gons__watch_end(run);
 	if ((ready & (1u << SRC_PIDFD | 1u << SRC_REAPED)) != 0 ||
 	    run->process == GONE || run->blind ||
 	    run->child.fd[SRC_PIDFD].fd == -1)

@@ -234,7 +234,9 @@ spare_gone(struct child *child)
 {
 	const struct kept *pidfd = &child->fd[SRC_PIDFD];
 
-	return !gons__is_kept(pidfd) || gons__pidfd_ended(pidfd->fd);
+	/* Without its pidfd, that nobody can tell anything any more. */
+	return gons__is_kept(pidfd) ? gons__pidfd_ended(pidfd->fd)
+				    : child->fd[SRC_TELL].fd == -1;
 }
 
 /* Told by the prepared process, where the kernel does not. */

@@ -238,6 +238,8 @@ static void __attribute__((noreturn)) supervise(struct supervisor *s)
 			/* A filter refuses it: look at each now and then. */
 			(void)nanosleep(&tick, NULL);
 			p[0].revents = p[1].revents = p[3].revents = POLLIN;
+			if (p[2].fd != -1 && gons__pidfd_ended(p[2].fd))
+				p[2].revents = POLLIN;
 		}
 		if (p[0].revents != 0)
 			take_signals(s);

@@ -110,6 +110,12 @@ epoll_is_ours(const struct watch *watch)
 	return is;
 }
 
+int
+gons__watch_is_ours(const struct watch *watch)
+{
+	return watch->epoll != -1 && timer_is_ours(watch);
+}
+
 void
 gons__watch_close(struct watch *watch)
 {
@@ -132,6 +138,8 @@ gons__watch_timer(struct watch *watch, int64_t at)
 
 	if (at == watch->timer_at)
 		return 0;
+	if (!timer_is_ours(watch))
+		return EBADF;
 	memset(&when, 0, sizeof(when));
 	if (at != -1) {
 		when.it_value.tv_sec = (time_t)(at / 1000);
@@ -173,8 +181,9 @@ gons__unwatch(struct run *run, enum source source)
 {
 	struct kept *fd = &run->child.fd[source];
 
+	/* Its number may be another run's, which the same epoll watches. */
 	if ((run->watched & 1u << source) != 0 && run->watch != NULL &&
-	    fd->fd != -1)
+	    gons__seems_kept(fd))
 		(void)epoll_ctl(run->watch->epoll, EPOLL_CTL_DEL, fd->fd, NULL);
 	run->watched &= ~(1u << source);
 	if (source != SRC_PIDFD && source != SRC_FDS)
@@ -190,6 +199,17 @@ gons__watch_has(struct run *run, enum source source)
 	if (fd->fd != -1 && !gons__is_kept(fd))
 		gons__unwatch(run, source);
 	return fd->fd != -1;
+}
+
+/* Where the host has closed it, no event tells of the end. */
+void
+gons__watch_end(struct run *run)
+{
+	if ((run->watched & 1u << SRC_PIDFD) == 0 ||
+	    gons__seems_kept(&run->child.fd[SRC_PIDFD]))
+		return;
+	gons__unwatch(run, SRC_PIDFD);
+	run->blind = 1;
 }
 
 /*

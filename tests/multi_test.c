@@ -60,9 +60,35 @@ hold_supervised(void)
 	return rx_byte(rx_kept("WAIT")) == -1;
 }
 
+static int
+print_late(void)
+{
+	(void)usleep(2500000); /* later than a spare must take its request */
+	(void)putchar('x');
+	return 0;
+}
+
+/* Late, and more than a pipe holds. */
+static int
+print_big(void)
+{
+	int i;
+
+	if (write(rx_kept("TELL"), "x", 1) != 1 ||
+	    rx_byte(rx_kept("WAIT")) == -1)
+		return 1;
+	(void)usleep(300000);
+	for (i = 0; i < 1 << 18; i++)
+		(void)putchar('x');
+	return 0;
+}
+
 __attribute__((constructor)) static void
 register_and_check(void)
 {
+	if (gons_reexec_register("print_big", print_big) == -1 ||
+	    gons_reexec_register("print_late", print_late) == -1)
+		abort();
 	if (gons_reexec_register("hold", hold) == -1 ||
 	    gons_reexec_register("hold_supervised", hold_supervised) == -1)
 		abort();
@@ -397,7 +423,7 @@ wait_without_events(void *arg)
 	};
 	struct rusage before, after;
 	long long end;
-	int r;
+	int r, wakes = 0;
 
 	forbid(rules, NELEM(rules));
 	ATF_REQUIRE_EQ(0, getrusage(RUSAGE_THREAD, &before));
@@ -409,16 +435,21 @@ wait_without_events(void *arg)
 	ATF_CHECK_EQ(
 	    without->held->req, gons_multi_next(without->multi, PATIENCE));
 	end = rx_clock() + PATIENCE;
-	while ((r = gons_reexec_step(without->alone)) == 0 && rx_clock() < end)
-		(void)usleep(1000);
+	while (
+	    (r = gons_reexec_step(without->alone)) == 0 && rx_clock() < end) {
+		/* its timer, which no event tells of, goes off once */
+		(void)is_readable(gons_reexec_fd(without->alone), 1000);
+		wakes++;
+	}
 	ATF_CHECK_EQ(1, r);
+	ATF_CHECK_MSG(wakes < 1000, "woken %d times", wakes);
 	return NULL;
 }
 
 static void
 no_events(void)
 {
-	struct without without = { new_multi(1), NULL, rx_script("out x") };
+	struct without without = { new_multi(1), NULL, rx_new("print_late") };
 	struct held held;
 	pthread_t thread;
 
@@ -579,6 +610,9 @@ killed_waiting(void)
 	for (i = 0; i < 3; i++)
 		held_add(multi, &held[i]);
 	held_runs(multi, &held[0]);
+	/* what its child has told before its action ran */
+	while (is_readable(gons_multi_fd(multi), 0))
+		ATF_REQUIRE_EQ(NULL, gons_multi_next(multi, 0));
 	in_child(kill_in_copy, held[1].req);
 	ATF_CHECK_EQ(0, is_readable(gons_multi_fd(multi), 0));
 	ATF_REQUIRE_EQ(0, gons_reexec_kill(held[1].req));
@@ -776,7 +810,79 @@ in_a_visit(void)
 	gons_multi_free(multi);
 }
 
+/* The pipes that this process reads from, but for its own above that number. */
+static void
+close_pipes(int below)
+{
+	char path[32], link[8];
+	int fd;
+
+	for (fd = 3; fd < below; fd++) {
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		memset(link, 0, sizeof(link));
+		if (readlink(path, link, sizeof(link) - 1) > 0 &&
+		    strncmp(link, "pipe:", 5) == 0 &&
+		    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+			(void)close(fd);
+	}
+}
+
+/* A pipe whose number is that. */
+static void
+move_up(int fd[2], int above)
+{
+	int i, up;
+
+	for (i = 0; i < 2; i++) {
+		ATF_REQUIRE((up = fcntl(fd[i], F_DUPFD_CLOEXEC, above)) != -1);
+		close(fd[i]);
+		fd[i] = up;
+	}
+}
+
+/*
+ * The host closes what the library has of one request, and another one gets
+ * the numbers: the end of the first is no matter of the other's events.
+ */
+static void
+closed_numbers(void)
+{
+	struct gons_multi *multi = new_multi(0);
+	struct gons_reexec *big = rx_new("print_big"), *done;
+	struct held held;
+
+	held_init(&held);
+	move_up(held.tell, 100);
+	move_up(held.wait, 100);
+	gons_reexec_free(held.req);
+	held.req = rx_new("hold");
+	rx_flags(held.req, 0);
+	rx_flags(big, 0);
+	rx_keep(held.req, "TELL", held.tell[1]);
+	rx_keep(held.req, "WAIT", held.wait[0]);
+	rx_keep(big, "TELL", held.tell[1]);
+	rx_keep(big, "WAIT", held.wait[0]);
+	ATF_REQUIRE_EQ(0, gons_multi_add(multi, held.req));
+	held_runs(multi, &held);
+	close_pipes(100);
+	ATF_REQUIRE_EQ(0, gons_multi_add(multi, big));
+	held_runs(multi, &held);
+	held_go(&held);
+	held_go(&held);
+	/* whichever of them is the first */
+	done = gons_multi_next(multi, PATIENCE);
+	ATF_CHECK_MSG(done != NULL, "nothing tells of any of them");
+	done = gons_multi_next(multi, 5000);
+	ATF_CHECK_MSG(done != NULL, "its events are gone");
+	ATF_CHECK_EQ(0, gons_reexec_failure(big));
+	gons_reexec_free(big);
+	held_free(&held);
+	gons_multi_free(multi);
+}
+
 static const struct rx_case cases[] = {
+	{ "closed_numbers", closed_numbers, RX_EXEC | RX_UNCOUNTED,
+	    "numbers that the host has closed may be another request's" },
 	{ "many", many, 0,
 	    "Three hundred requests, ten at a time, each in its turn" },
 	{ "few_descriptors", few_descriptors, 0,

@@ -741,6 +741,43 @@ CASE_IF(no_memory, "a prepared process is ended without memory", (void)0,
 	}
 }
 
+/* Where orphans come to the host nothing of it is left. */
+CASE(host_descriptor_adopts, "nor is that process left as a zombie")
+{
+	struct gons_multi *multi = gons_multi_new(1);
+	struct gons_reexec *req = request("parent", 0);
+	struct rlimit none, old;
+	struct pollfd p = { -1, POLLIN, 0 };
+	siginfo_t info;
+	int i;
+
+	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	CHILD(multi != NULL && getrlimit(RLIMIT_NOFILE, &old) == 0);
+	none = old;
+	none.rlim_cur = 0;
+	for (i = 0; i < 5; i++) {
+		CHILD(gons_multi_add(multi, req) == 0);
+		if (gons_multi_next(multi, 0) == req) /* there is one by now */
+			break;
+		p.fd = control();
+		CHILD(poll(&p, 1, 2000) >= 0);
+		CHILD(setrlimit(RLIMIT_NOFILE, &none) == 0);
+		(void)gons_multi_next(multi, 0);
+		CHILD(setrlimit(RLIMIT_NOFILE, &old) == 0);
+		if (gons_multi_pending(multi) != 0)
+			CHILD(gons_multi_next(multi, -1) == req);
+	}
+	gons_multi_free(multi);
+	gons_reexec_free(req);
+	gons_reexec_unprepare();
+	for (i = 0; i < 30; i++) {
+		(void)usleep(100000);
+		gons_reexec_free(gons_reexec_new("none"));
+	}
+	CHILD(waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1);
+	CHILD(errno == ECHILD);
+}
+
 /* Where orphans come to the host it ends by itself, unless it takes too long. */
 CASE(leaves, "a prepared process has some time to end by itself")
 {
@@ -814,6 +851,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, killed_in_any_order);
 	ATF_TP_ADD_TC(tp, host_descriptors);
 	ATF_TP_ADD_TC(tp, host_descriptor);
+	ATF_TP_ADD_TC(tp, host_descriptor_adopts);
 	ATF_TP_ADD_TC(tp, descriptors);
 	ATF_TP_ADD_TC(tp, processes);
 	ATF_TP_ADD_TC(tp, no_memory);

@@ -8,6 +8,7 @@
  * old kernel.
  */
 
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -107,11 +108,33 @@ be_limited(void)
 		abort();
 }
 
+/* When the host has had time to close something. */
+static int
+end_late(void)
+{
+	int signo = atoi(getenv("BY"));
+
+	(void)usleep(300000);
+	if (signo != 0)
+		(void)raise(signo);
+	return 5;
+}
+
 __attribute__((constructor)) static void
 register_and_check(void)
 {
+	static const struct rule rules[] = {
+#ifdef SYS_poll
+		{ SYS_poll, -1, 0, 0, EPERM },
+#endif
+		{ SYS_ppoll, -1, 0, 0, EPERM },
+	};
+
+	if (getenv("NO_POLL") != NULL)
+		forbid(rules, NELEM(rules));
 	be_limited();
 	if (gons_reexec_register("answer", answer_number) == -1 ||
+	    gons_reexec_register("end_late", end_late) == -1 ||
 	    gons_reexec_register("program", program) == -1 ||
 	    gons_reexec_register("stay", stay) == -1 ||
 	    gons_reexec_register("overwrite", overwrite) == -1)
@@ -621,6 +644,9 @@ standard_closed(void)
 					close(fd);
 			if (gons_reexec_run(req) == -1)
 				errors |= 1;
+			if ((flags[i] & GONS_REEXEC_STDERR_PASS) != 0 &&
+			    gons_reexec_stderr(req, NULL) != NULL)
+				errors |= 4;
 			for (fd = open_fds = 0; fd < 3; fd++)
 				open_fds |= (fcntl(fd, F_GETFD) != -1) << fd;
 			if ((open_fds & closed) != 0)
@@ -804,6 +830,105 @@ old_kernel(void)
 	}
 }
 
+static void
+close_named(const char *name)
+{
+	char path[32], link[32];
+	int fd;
+
+	for (fd = 3; fd < 64; fd++) {
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		memset(link, 0, sizeof(link));
+		if (readlink(path, link, sizeof(link) - 1) > 0 &&
+		    strcmp(link, name) == 0)
+			(void)close(fd);
+	}
+}
+
+/* An epoll(7) of the host's that has the number of the library's. */
+static void
+epoll_closed(void)
+{
+	struct gons_reexec *req = rx_new("end_late");
+	struct epoll_event event = { EPOLLIN | EPOLLET, { .u64 = 0 } };
+	int fd[2], own, r;
+	long long since;
+
+	rx_flags(req, 0);
+	rx_pipe(fd);
+	ATF_REQUIRE_EQ(1, write(fd[1], "", 1));
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "BY", "0"));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	ATF_REQUIRE((own = epoll_create1(EPOLL_CLOEXEC)) != -1);
+	close_named("anon_inode:[timerfd]");
+	ATF_REQUIRE(dup2(own, gons_reexec_fd(req)) != -1);
+	ATF_REQUIRE_EQ(0, epoll_ctl(own, EPOLL_CTL_ADD, fd[0], &event));
+	since = rx_clock();
+	while ((r = gons_reexec_step(req)) == 0 && rx_clock() - since < 5000)
+		(void)usleep(1000);
+	ATF_CHECK_MSG(r == -1, "its end is not noticed");
+	ATF_CHECK_MSG(epoll_wait(own, &event, 1, 0) == 1,
+	    "the library has taken an event of the host's");
+	gons_reexec_free(req);
+	close(own);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* A supervisor that may not poll does not outlive its host either. */
+static void
+supervisor_no_poll(void)
+{
+	struct gons_reexec *req = rx_new("stay");
+	int fd[2];
+	pid_t pid;
+
+	need_filters();
+	rx_pipe(fd);
+	rx_keep(req, "LIFE", fd[1]);
+	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "NO_POLL", "1"));
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		(void)gons_reexec_start(req);
+		(void)usleep(500000);
+		(void)raise(SIGKILL);
+	}
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, 0));
+	gons_reexec_free(req);
+	close(fd[1]);
+	ATF_CHECK(rx_byte(fd[0]) != -1 && rx_gone(fd[0], 5000));
+	close(fd[0]);
+}
+
+/* Where the host closes the pidfd nothing tells of the end, which is seen. */
+static void
+pidfd_closed(void)
+{
+	static const char *const ends[] = { "0", "9" };
+	struct gons_reexec *req;
+	long long since;
+	int r;
+	size_t i;
+
+	for (i = 0; i < NELEM(ends); i++) {
+		req = rx_new("end_late");
+		rx_flags(req, 0);
+		ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "BY", ends[i]));
+		ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+		close_named("anon_inode:[pidfd]");
+		since = rx_clock();
+		while ((r = gons_reexec_step(req)) == 0)
+			(void)usleep(1000);
+		ATF_CHECK_MSG(rx_clock() - since < 2000, "it takes %lld ms",
+		    rx_clock() - since);
+		ATF_CHECK_EQ(-1, r);
+		ATF_CHECK_EQ_MSG(i == 0 ? GONS_FAIL_EXIT : GONS_FAIL_SIGNAL,
+		    gons_reexec_failure(req), "%s", gons_reexec_error(req));
+		gons_reexec_free(req);
+	}
+}
+
 /* Who may not poll any more knows that a child still runs, and ends it. */
 static void
 no_poll_body(void *arg)
@@ -883,6 +1008,12 @@ sealed_once(void)
 }
 
 static const struct rx_case cases[] = {
+	{ "epoll_closed", epoll_closed, RX_EXEC | RX_UNCOUNTED,
+	    "a host may have an epoll(7) of its own at that number" },
+	{ "supervisor_no_poll", supervisor_no_poll, RX_EXEC | RX_UNCOUNTED,
+	    "a supervisor that may not poll ends with its host" },
+	{ "pidfd_closed", pidfd_closed, RX_EXEC | RX_UNCOUNTED,
+	    "a host that closes the pidfd learns of the end, and which it was" },
 	{ "children_ignored", children_ignored, 0,
 	    "the host may ignore SIGCHLD" },
 	{ "children_handled", children_handled, 0,

@@ -7,10 +7,14 @@
  * that does not end or that others hold the pipes of.
  */
 
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
 #include <atf-c.h>
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +58,18 @@ write_late(void)
 	_exit(write(STDOUT_FILENO, "late", 4) != 4);
 }
 
+static int
+tell_parent(void)
+{
+	if (printf("%d", (int)getppid()) < 0)
+		return 1;
+	(void)fflush(stdout);
+	for (;;)
+		(void)pause();
+}
+
 static const struct rx_action actions[] = {
+	{ "tell_parent", tell_parent },
 	{ "deaf", deaf },
 	{ "write_late", write_late },
 };
@@ -69,6 +84,42 @@ register_and_check(void)
 /*
  * Time.
  */
+
+/* Whoever polls is woken for the next step, also if the caller began it. */
+static void
+kill_wakes(void)
+{
+	struct gons_reexec *req = rx_new("tell_parent");
+	struct pollfd p;
+	long long since;
+	size_t len = 0;
+	pid_t pid;
+	int r;
+
+	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	while (len == 0) {
+		ATF_REQUIRE_EQ(0, gons_reexec_step(req));
+		(void)gons_reexec_result(req, &len);
+		(void)usleep(1000);
+	}
+	pid = (pid_t)atoi(rx_result(req));
+	/* Unlike SIGSTOP, this outlasts the library's SIGCONT. */
+	ATF_REQUIRE_EQ(0, ptrace(PTRACE_SEIZE, pid, NULL, NULL));
+	ATF_REQUIRE_EQ(0, ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, __WALL));
+	ATF_REQUIRE_EQ(0, gons_reexec_kill(req));
+	since = rx_clock();
+	p.fd = gons_reexec_fd(req);
+	p.events = POLLIN;
+	do
+		(void)poll(&p, 1, 10000);
+	while ((r = gons_reexec_step(req)) == 0 && rx_clock() - since < 10000);
+	ATF_CHECK_MSG(rx_clock() - since < 5000, "nothing wakes who polls");
+	ATF_CHECK_EQ(-1, r);
+	rx_text(req, "killed by signal 9");
+	gons_reexec_free(req);
+}
 
 /* On a busy machine a child may need longer than that for its first words. */
 static void
@@ -254,6 +305,8 @@ daemon_left(void)
 }
 
 static const struct rx_case cases[] = {
+	{ "kill_wakes", kill_wakes, RX_EXEC | RX_UNCOUNTED,
+	    "gons_reexec_kill(3) wakes who polls for each step" },
 	{ "silent_for_ever", silent_for_ever, 0,
 	    "the time limit ends a child" },
 	{ "no_time", no_time, 0, "the time limit may be 0 ms, or none" },

@@ -11,6 +11,7 @@
 
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -119,6 +120,7 @@ static void
 host(const char *what)
 {
 	struct gons_reexec *req = gons_reexec_new("see");
+	struct rlimit few, limit;
 	int errnum;
 
 	CHILD(gons_status() == NULL);
@@ -126,7 +128,18 @@ host(const char *what)
 	CHILD(req != NULL);
 	if (getauxval(AT_BASE) != 0 && strcmp(what, unchecked) != 0)
 		args_are_refused();
-	if (strcmp(what, "runs") == 0) {
+	if (strcmp(what, "few") == 0) {
+		CHILD(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+		few = limit;
+		(void)usleep(300000); /* the server has told who it is */
+		for (few.rlim_cur = 3; few.rlim_cur < 16; few.rlim_cur++) {
+			CHILD(setrlimit(RLIMIT_NOFILE, &few) == 0);
+			if (gons_reexec_run(req) == -1)
+				CHILD(errno == EMFILE);
+		}
+		CHILD(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+		CHILD(gons_reexec_run(req) == 0);
+	} else if (strcmp(what, "runs") == 0) {
 		if (gons_reexec_run(req) == -1)
 			fprintf(stderr, "%s\n", gons_reexec_error(req));
 		CHILD(gons_reexec_failure(req) == GONS_FAIL_NONE);
@@ -223,6 +236,19 @@ ATF_TC_BODY(surroundings, tc)
 {
 	(void)tc;
 	serve("runs", ignore_signals);
+}
+
+static void
+refuse_nothing(void)
+{
+}
+
+/* The only server that there is survives that, and the host is told. */
+ATF_TC_WITHOUT_HEAD(few_descriptors);
+ATF_TC_BODY(few_descriptors, tc)
+{
+	(void)tc;
+	serve("few", refuse_nothing);
 }
 
 static void
@@ -362,6 +388,7 @@ ATF_TC_BODY(secure, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, secure);
+	ATF_TP_ADD_TC(tp, few_descriptors);
 	ATF_TP_ADD_TC(tp, surroundings);
 	ATF_TP_ADD_TC(tp, no_seals);
 	ATF_TP_ADD_TC(tp, no_bonds);
