@@ -648,8 +648,6 @@ GONS_INTERNAL int gons__pool_take(
     struct child *, int want_sealed, int fds[NSPARE]);
 /* ESTALE: this process is not what it was when the pool was made. */
 GONS_INTERNAL int gons__pool_check(unsigned pool);
-/* Does that pool still serve? */
-GONS_INTERNAL int gons__pool_is(unsigned pool);
 /*
  * In gons_reexec_check(): forks a process that is to serve this one, which no
  * other can replace.  1 in that process, with its descriptors in what; 0 in

@@ -669,19 +669,6 @@ gons__pool_check(unsigned number)
 	return errnum;
 }
 
-int
-gons__pool_is(unsigned number)
-{
-	struct pool *pool;
-	int same;
-
-	if ((pool = pool_lock()) == NULL)
-		return 0;
-	same = pool->state == POOL_READY && pool->number == number;
-	pool_unlock(pool);
-	return same;
-}
-
 void
 gons__pool_took(unsigned number)
 {

@@ -272,7 +272,8 @@ spare_status(struct child *child, int *status)
 	    gons__kernel_status(&child->fd[SRC_PIDFD], status))
 		return 1;
 	info.si_pid = 0;
-	if (is_ours && !gons__pool_is(child->pool) &&
+	/* ECHILD: it is another's; the pool may have ended without our knowing. */
+	if (is_ours &&
 	    syscall(SYS_waitid, ID_PIDFD, child->fd[SRC_PIDFD].fd, &info,
 		WEXITED | WNOHANG, NULL) == 0 &&
 	    info.si_pid != 0) {
@@ -284,6 +285,11 @@ spare_status(struct child *child, int *status)
 	if (child->kernel_tells)
 		return 0;
 	r = told_status(&child->fd[SRC_REAPED], status);
+	if (r == -1 && is_ours && gons__adopts_orphans()) {
+		/* Who would tell is about to end, and then it comes to us. */
+		gons__unkeep(&child->fd[SRC_REAPED]);
+		return 0;
+	}
 	return r;
 }
 

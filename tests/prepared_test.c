@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -36,14 +37,17 @@
 #define LEAVE_TIME 100 /* ms that it has when it is told to end */
 #define DELAY 300 /* ms; enough for another process to get far */
 
-/* s by which the clock of the library is fast. */
+/* s by which the clock of the library is fast; the time if it stands still. */
 static time_t fast;
+static struct timespec still;
 
 int
 clock_gettime(clockid_t id, struct timespec *t)
 {
 	long r = syscall(SYS_clock_gettime, id, t);
 
+	if (still.tv_sec != 0)
+		*t = still;
 	t->tv_sec += fast;
 	return (int)r;
 }
@@ -573,6 +577,134 @@ CASE_IF(killed_in_any_order, "of several children each has its own status",
 	works();
 }
 
+/* Processes that nobody reaps stay; those of the library may take a while. */
+static void
+no_zombies(void)
+{
+	long long until = clock_ms() + PATIENCE;
+	siginfo_t info;
+
+	gons_reexec_unprepare();
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) ==
+	       0) {
+		CHILD(clock_ms() < until);
+		gons_reexec_free(gons_reexec_new("none"));
+	}
+}
+
+/*
+ * Where orphans come to the host, a child whose parent was killed is its own to
+ * reap.  Nobody else knows how it ended.
+ */
+static void
+orphan_killed(int noticed)
+{
+	struct gons_reexec *req;
+	int fd, life[2];
+	pid_t pid;
+
+	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	pid = prepared_pid();
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	start_many(&req, 1, life);
+	await_result(req);
+	CHILD(kill(pid, SIGKILL) == 0 && ended(fd, PATIENCE));
+	if (noticed)
+		gons_reexec_unprepare();
+	CHILD(gons_reexec_kill(req) == 0);
+	CHILD(gons_reexec_wait(req) == -1 && errno == ECANCELED);
+	CHILD(gons_reexec_status(req) == SIGKILL);
+	gons_reexec_free(req);
+	no_zombies();
+}
+
+CASE(orphan, "a host that orphans come to learns how they ended")
+{
+	orphan_killed(0);
+}
+
+CASE(orphan_noticed, "and if it knows that their parent has ended")
+{
+	orphan_killed(1);
+}
+
+CASE_IF(
+    orphan_untold, "and if the kernel does not tell", (void)0, need_filters())
+{
+	static const struct rule rule = PIDFD_IOCTLS;
+
+	forbid(&rule, 1);
+	orphan_killed(0);
+}
+
+CASE_IF(orphan_noticed_untold, "and if both is so", (void)0, need_filters())
+{
+	static const struct rule rule = PIDFD_IOCTLS;
+
+	forbid(&rule, 1);
+	orphan_killed(1);
+}
+
+/* What no message begins with, into each pipe that the process writes to. */
+static void
+garble(pid_t pid)
+{
+	char path[64], text[64];
+	struct stat st;
+	int fd, i, n = 0;
+
+	CHILD(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+	memset(text, 0xff, sizeof(text));
+	for (i = 0; i < MAX_CHILDREN; i++) {
+		(void)snprintf(
+		    path, sizeof(path), "/proc/%d/fd/%d", (int)pid, i);
+		if (stat(path, &st) == -1 || !S_ISFIFO(st.st_mode) ||
+		    lstat(path, &st) == -1 || (st.st_mode & S_IWUSR) == 0)
+			continue;
+		fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+		CHILD(fd != -1);
+		n += write(fd, text, sizeof(text)) == sizeof(text);
+		CHILD(close(fd) == 0);
+	}
+	CHILD(n > 0);
+}
+
+/*
+ * A parent that ends lets go of its pipes first, and of its children a little
+ * later.  Here it says nothing that could be understood, and later is when the
+ * host has looked.
+ */
+CASE_IF(orphan_later, "and if they come when nobody else can tell any more",
+    (void)0, need_filters())
+{
+	static const struct rule rule = PIDFD_IOCTLS;
+	long long until = clock_ms() + PATIENCE;
+	struct gons_reexec *req;
+	int fd, life[2];
+	pid_t pid;
+
+	forbid(&rule, 1);
+	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	pid = prepared_pid();
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	start_many(&req, 1, life);
+	await_result(req);
+	CHILD(kill(pid, SIGSTOP) == 0);
+	CHILD(waitpid(pid, NULL, WUNTRACED) == pid);
+	garble(pid);
+	CHILD(signal_spares(pid, SIGKILL) > 0);
+	while (spares(pid) > 0)
+		CHILD(clock_ms() < until && usleep(1000) == 0);
+	CHILD(clock_gettime(CLOCK_MONOTONIC, &still) == 0);
+	CHILD(gons_reexec_step(req) == 0);
+	memset(&still, 0, sizeof(still));
+	CHILD(kill(pid, SIGKILL) == 0 && ended(fd, PATIENCE));
+	CHILD(gons_reexec_wait(req) == -1 && errno == EIO);
+	CHILD(gons_reexec_status(req) == SIGKILL);
+	gons_reexec_free(req);
+	no_zombies();
+}
+
 CASE(host_descriptors, "a host without descriptors gets an error")
 {
 	struct gons_reexec *req = request("parent", 0);
@@ -722,8 +854,6 @@ CASE(processes, "a host that can have no more processes gets an error")
 CASE_IF(no_memory, "a prepared process is ended without memory", (void)0,
     if (SANITIZER) atf_tc_skip("the sanitizer needs memory, too"))
 {
-	siginfo_t info;
-	long long until;
 	int i;
 
 	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
@@ -732,12 +862,7 @@ CASE_IF(no_memory, "a prepared process is ended without memory", (void)0,
 		take_memory();
 		gons_reexec_unprepare();
 		give_memory();
-		until = clock_ms() + PATIENCE;
-		while (waitid(P_ALL, 0, &info,
-			   WEXITED | WNOHANG | WNOWAIT | __WALL) == 0) {
-			CHILD(clock_ms() < until);
-			gons_reexec_free(gons_reexec_new("none"));
-		}
+		no_zombies();
 	}
 }
 
@@ -849,6 +974,11 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, killed_meanwhile);
 	ATF_TP_ADD_TC(tp, killed_untold);
 	ATF_TP_ADD_TC(tp, killed_in_any_order);
+	ATF_TP_ADD_TC(tp, orphan);
+	ATF_TP_ADD_TC(tp, orphan_noticed);
+	ATF_TP_ADD_TC(tp, orphan_untold);
+	ATF_TP_ADD_TC(tp, orphan_noticed_untold);
+	ATF_TP_ADD_TC(tp, orphan_later);
 	ATF_TP_ADD_TC(tp, host_descriptors);
 	ATF_TP_ADD_TC(tp, host_descriptor);
 	ATF_TP_ADD_TC(tp, host_descriptor_adopts);

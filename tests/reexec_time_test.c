@@ -8,6 +8,7 @@
  */
 
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <atf-c.h>
@@ -304,6 +305,48 @@ daemon_left(void)
 	close(fd[1]);
 }
 
+/* As a caller that waits for nothing but the descriptor. */
+static void
+step_by_events(struct gons_reexec *req)
+{
+	struct pollfd p = { gons_reexec_fd(req), POLLIN, 0 };
+	int r;
+
+	while ((r = gons_reexec_step(req)) == 0)
+		ATF_REQUIRE_MSG(poll(&p, 1, 60000) == 1, "nothing wakes it");
+	ATF_REQUIRE_EQ(1, r);
+}
+
+/*
+ * Where the timer cannot be set, nobody would be woken at the end of the grace
+ * period, so that ends at once.  The time limit does not.
+ */
+static void
+no_timer(void)
+{
+	static const struct rule rules[] = {
+		{ SYS_timerfd_settime, -1, 0, 0, EPERM },
+#ifdef SYS_timerfd_settime64
+		{ SYS_timerfd_settime64, -1, 0, 0, EPERM },
+#endif
+	};
+	struct gons_reexec *req = rx_script("out done\nclose 1\npause");
+
+	need_filters();
+	forbid(rules, NELEM(rules));
+	ATF_REQUIRE_EQ(0, gons_reexec_setgrace(req, INT_MAX));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	step_by_events(req);
+	ATF_CHECK_STREQ("done", rx_wait_ok(req));
+	ATF_CHECK_EQ(SIGKILL, gons_reexec_status(req));
+	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "SCRIPT", "out x"));
+	ATF_REQUIRE_EQ(0, gons_reexec_settimeout(req, INT_MAX));
+	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+	step_by_events(req);
+	ATF_CHECK_STREQ("x", rx_wait_ok(req));
+	gons_reexec_free(req);
+}
+
 static const struct rx_case cases[] = {
 	{ "kill_wakes", kill_wakes, RX_EXEC | RX_UNCOUNTED,
 	    "gons_reexec_kill(3) wakes who polls for each step" },
@@ -324,6 +367,8 @@ static const struct rx_case cases[] = {
 	    "a process that holds the pipes does not delay gons_reexec_kill()" },
 	{ "daemon_left", daemon_left, 0,
 	    "a process that holds no pipes is not waited for" },
+	{ "no_timer", no_timer, RX_EXEC | RX_UNCOUNTED,
+	    "without a timer a run works, and leaves no time after its result" },
 };
 
 ATF_TP_ADD_TCS(tp)

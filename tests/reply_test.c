@@ -592,6 +592,31 @@ fds_closers_reaped(void)
 	in_child(closer_reaped, NULL);
 }
 
+/* What may not read does not try again and again: it uses up this time. */
+static void
+closer_refused(void *unused)
+{
+	static const struct rule rule = { SYS_read, 2, ~0u, 1, EPERM };
+	struct gons_reexec *req = giver("1", 1);
+	struct rlimit seconds = { 3, 3 };
+	siginfo_t info;
+
+	(void)unused;
+	CHILD(gons_reexec_run(req) == 0);
+	CHILD(setrlimit(RLIMIT_CPU, &seconds) == 0);
+	forbid(&rule, 1);
+	gons_reexec_free(req);
+	while (waitid(P_ALL, 0, &info, WEXITED | __WALL) == 0)
+		CHILD(info.si_code == CLD_EXITED);
+}
+
+static void
+fds_closer_refused(void)
+{
+	need_filters();
+	in_child(closer_refused, NULL);
+}
+
 static const struct rx_case cases[] = {
 	{ "fds_taken", fds_taken, 0, "descriptors come with a reply" },
 	{ "fds_none", fds_none, 0, "descriptors come only if asked for" },
@@ -609,6 +634,8 @@ static const struct rx_case cases[] = {
 	    "the host may collect the processes that close descriptors" },
 	{ "fds_closers_reaped", fds_closers_reaped, RX_EXEC | RX_UNCOUNTED,
 	    "the next start reaps the processes that close descriptors" },
+	{ "fds_closer_refused", fds_closer_refused, RX_EXEC | RX_UNCOUNTED,
+	    "a process that closes descriptors and may not read ends" },
 	{ "fds_linger", fds_linger, RX_ROOT,
 	    "descriptors that nobody takes hold up nobody" },
 	{ "stderr_kept", stderr_kept, 0, "stderr is kept and is no failure" },
