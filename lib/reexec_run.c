@@ -86,8 +86,7 @@ not_started(struct run *run, int errnum)
 	if (run->child.words_status != -1) {
 		run->facts.start = 0;
 		run->facts.status = run->child.words_status;
-		buf_free(&run->err);
-		run->err = run->child.words;
+		run->err = run->child.words; /* nothing has been read yet */
 		memset(&run->child.words, 0, sizeof(run->child.words));
 	}
 	run->gave_up = 1;

@@ -324,6 +324,8 @@ copy_file(int from, int to)
 		n = sendfile(to, from, &offset, (size_t)(st.st_size - offset));
 		if (n == 0)
 			return EIO;
+		if (n == -1 && errno == EBADF)
+			return EACCES; /* open_link() could not have it read */
 		if (n == -1 && errno != EINTR)
 			return errno;
 	}

@@ -6,10 +6,12 @@
  * Hosts that were executed in an odd way or place: by a descriptor, from
  * memory, without arguments, where something is mounted on a file of /proc;
  * a static program;
+ * one that its user may not read, or whose link in /proc leads elsewhere;
  * hosts that change their effective user ID; children whose cgroup changes
  * while they run; and a program that is executed as a child by no host.
  */
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -17,13 +19,17 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
+
+#include <linux/seccomp.h>
 
 #include <atf-c.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +42,7 @@
 #include "rx.h"
 
 #define COMM 15 /* characters of a process name */
+#define STOLEN_HOST 7 /* exit status: it has gone on as if it were no child */
 #define PATIENCE 10000 /* ms for what happens at once */
 
 #ifndef SYS_fsopen
@@ -104,13 +111,21 @@ be_a_host(const char *how)
 {
 	struct gons_reexec *req = gons_reexec_new("name");
 	unsigned flags = (unsigned)strtoul(how, NULL, 10);
-	int i;
+	int i, r, unreadable;
 
 	CHILD(req != NULL);
+	unreadable = open("/proc/self/exe", O_RDONLY | O_CLOEXEC) == -1 &&
+		     errno == EACCES;
 	for (i = 0; i < 2; i++) {
 		CHILD(gons_reexec_setflags(
 			  req, flags | (i == 0 ? 0 : GONS_REEXEC_SEALED)) == 0);
-		if (gons_reexec_run(req) == -1)
+		r = gons_reexec_run(req);
+		if (i == 1 && unreadable) {
+			CHILD(r == -1 && errno == EACCES);
+			CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
+			break;
+		}
+		if (r == -1)
 			fprintf(stderr, "%s\n", gons_reexec_error(req));
 		CHILD(gons_reexec_failure(req) == 0);
 		/* The child is named as the host is by its argument. */
@@ -122,10 +137,17 @@ be_a_host(const char *how)
 	_exit(0);
 }
 
+/*
+ * Of the library; out of reach in the shared one.  Start-up comes once more, and
+ * what it finds is what another copy in this process would find.
+ */
+void gons__status_again(char **) __attribute__((weak));
+
 __attribute__((constructor)) static void
 actions(void)
 {
 	const char *how = getenv("ODD_HOST");
+	int stolen = getenv("ODD_STOLEN") != NULL;
 
 	if (gons_reexec_register("name", name) == -1 ||
 	    gons_reexec_register("move", move) == -1 ||
@@ -134,7 +156,11 @@ actions(void)
 	/* Without an argument libc knows no name. */
 	if (*program_invocation_name == '\0')
 		program_invocation_name = NULL;
+	if (stolen)
+		gons__status_again(environ);
 	gons_reexec_check();
+	if (stolen)
+		_exit(STOLEN_HOST);
 	if (how != NULL)
 		be_a_host(how);
 }
@@ -163,6 +189,17 @@ own_file(void)
 }
 
 static void
+copy_file(int from, int to)
+{
+	struct stat st;
+	off_t at = 0;
+
+	CHILD(fstat(from, &st) == 0);
+	while (at < st.st_size)
+		CHILD(sendfile(to, from, &at, (size_t)(st.st_size - at)) > 0);
+}
+
+static void
 by_descriptor_body(void *unused)
 {
 	char arg[] = "odd", *argv[] = { arg, NULL };
@@ -183,17 +220,14 @@ static void
 from_memory_body(void *unused)
 {
 	char arg[] = "odd", *argv[] = { arg, NULL };
-	int from = own_file(), to;
-	struct stat st;
-	off_t at = 0;
+	int to;
 
 	(void)unused;
 	to = (int)syscall(SYS_memfd_create, "odd", MFD_CLOEXEC | MFD_EXEC);
 	if (to == -1 && errno == EINVAL) /* before Linux 6.3 */
 		to = (int)syscall(SYS_memfd_create, "odd", MFD_CLOEXEC);
-	CHILD(to != -1 && fstat(from, &st) == 0);
-	while (at < st.st_size)
-		CHILD(sendfile(to, from, &at, (size_t)(st.st_size - at)) > 0);
+	CHILD(to != -1);
+	copy_file(own_file(), to);
 	(void)fexecve(to, argv, odd_env());
 	CHILD(0);
 }
@@ -202,6 +236,33 @@ static void
 from_memory(void)
 {
 	in_child(from_memory_body, NULL);
+}
+
+/* Its user may execute it, and do nothing else with its file. */
+static void
+unreadable_body(void *unused)
+{
+	char arg[] = "odd", *argv[] = { arg, NULL }, path[64];
+	int exe, fd;
+
+	(void)unused;
+	fd = open("unreadable", O_CREAT | O_WRONLY | O_CLOEXEC, 0700);
+	CHILD(fd != -1);
+	copy_file(own_file(), fd);
+	CHILD(fchmod(fd, 0711) == 0 && close(fd) == 0);
+	CHILD((exe = open("unreadable", O_PATH | O_CLOEXEC)) != -1);
+	drop_to_nobody();
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", exe);
+	CHILD(open(path, O_RDONLY) == -1 && errno == EACCES);
+	(void)fexecve(exe, argv, odd_env());
+	CHILD(0);
+}
+
+static void
+unreadable(void)
+{
+	need_nobody();
+	in_child(unreadable_body, NULL);
 }
 
 /*
@@ -356,6 +417,98 @@ covered(void)
 	}
 }
 
+#ifdef SECCOMP_IOCTL_NOTIF_ADDFD
+/*
+ * As under valgrind(1) and its like: where the kernel's link leads is no program
+ * of ours, but they answer for its usual name with what we are.
+ */
+
+static int
+asks_for_link(const struct seccomp_notif *call)
+{
+	static const char wanted[] = "self/exe";
+	char asked[sizeof(wanted)];
+	struct iovec to = { asked, sizeof(asked) }, from;
+
+	from.iov_base = (void *)(uintptr_t)call->data.args[1];
+	from.iov_len = sizeof(asked);
+	return (int)call->data.args[0] != AT_FDCWD &&
+	       process_vm_readv((pid_t)call->pid, &to, 1, &from, 1, 0) ==
+		   (ssize_t)sizeof(asked) &&
+	       memcmp(asked, wanted, sizeof(asked)) == 0;
+}
+
+/* 1: it has got the other file. */
+static int
+answer_openat(int listener, int other)
+{
+	struct seccomp_notif call;
+	struct seccomp_notif_addfd more;
+	struct seccomp_notif_resp answer;
+	int is_link;
+
+	memset(&call, 0, sizeof(call));
+	memset(&more, 0, sizeof(more));
+	memset(&answer, 0, sizeof(answer));
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) == -1)
+		return 0;
+	answer.id = more.id = call.id;
+	answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	if ((is_link = asks_for_link(&call))) {
+		more.srcfd = (uint32_t)other;
+		more.newfd_flags = O_CLOEXEC;
+		answer.flags = 0;
+		answer.val = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &more);
+		if (answer.val == -1)
+			_exit(0); /* before Linux 5.9 */
+	}
+	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	return is_link;
+}
+
+/* This process has the filter, too, and opens nothing after that. */
+static void
+other_link_body(void *unused)
+{
+	char arg[] = "odd", *argv[] = { arg, NULL };
+	int exe = own_file(), links = 0, other, status;
+	struct pollfd p[2];
+	pid_t pid;
+
+	(void)unused;
+	CHILD((other = open("/dev/null", O_RDONLY | O_CLOEXEC)) != -1);
+	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHILD((p[0].fd = ask_about(SYS_openat)) != -1);
+	CHILD((pid = fork()) != -1);
+	if (pid == 0) {
+		(void)fexecve(exe, argv, odd_env());
+		CHILD(0);
+	}
+	CHILD((p[1].fd = pidfd_of(pid)) != -1);
+	p[0].events = p[1].events = POLLIN;
+	do {
+		CHILD(poll(p, 2, -1) > 0);
+		if ((p[0].revents & POLLIN) != 0)
+			links += answer_openat(p[0].fd, other);
+	} while (p[1].revents == 0);
+	CHILD(waitpid(pid, &status, 0) == pid && status == 0);
+	CHILD(links == 1);
+}
+
+static void
+other_link(void)
+{
+	need_filters();
+	in_child(other_link_body, NULL);
+}
+#else
+static void
+other_link(void)
+{
+	atf_tc_skip("the headers of this kernel are too old");
+}
+#endif
+
 /*
  * The program is executed by somebody who is no host of it.  A text has all
  * that belongs there, but for a descriptor that only a host would have made:
@@ -372,25 +525,28 @@ enum {
 static const struct by_hand {
 	const char *text;
 	int runs;
+	int stolen; /* another copy of the library comes first */
 } by_hands[] = {
-	{ "0:21,,,,,,:name", 1 },
-	{ "0:20,,,,,,:name", 0 },
-	{ "0:22,,,,,,:name", 0 },
-	{ "0:23,,,,,,:name", 0 },
-	{ "0:,,,,,,:name", 0 },
-	{ "0:21,,,,,,:", 0 },
-	{ "1073741824:21,,,,,20,:name", 0 }, /* GONS__PREPARE */
-	{ "1073741824:21,,,,,21,:name", 0 },
-	{ "1073741824:21,,,,,22,:name", 0 },
-	{ "1073741824:21,,,,,23,:name", 0 },
-	{ "1073741824:21,,,,,,:name", 0 },
+	{ "0:21,,,,,,:name", 1, 0 },
+	{ "0:21,,,,,,:name", 0, 1 },
+	{ "0:20,,,,,,:name", 0, 0 },
+	{ "0:22,,,,,,:name", 0, 0 },
+	{ "0:23,,,,,,:name", 0, 0 },
+	{ "0:,,,,,,:name", 0, 0 },
+	{ "0:21,,,,,,:", 0, 0 },
+	{ "1073741824:21,,,,,20,:name", 0, 0 }, /* GONS__PREPARE */
+	{ "1073741824:21,,,,,21,:name", 0, 0 },
+	{ "1073741824:21,,,,,22,:name", 0, 0 },
+	{ "1073741824:21,,,,,23,:name", 0, 0 },
+	{ "1073741824:21,,,,,,:name", 0, 0 },
 };
 
 static void
 execute_by_hand(const struct by_hand *how, int said)
 {
 	char arg[] = "odd", coverage[] = "GONS_COVERAGE=0", text[64];
-	char *argv[] = { arg, NULL }, *env[] = { text, coverage, NULL };
+	char stolen[] = "ODD_STOLEN=1", *argv[] = { arg, NULL };
+	char *env[] = { text, coverage, how->stolen ? stolen : NULL, NULL };
 	int file, pipes[2], sock[2];
 
 	(void)snprintf(text, sizeof(text), "gons_reexec_action=%s", how->text);
@@ -411,6 +567,7 @@ execute_by_hand(const struct by_hand *how, int said)
 static void
 by_hand(void)
 {
+	const char *why;
 	char said[1024];
 	int fd[2], status;
 	size_t i, len;
@@ -418,6 +575,9 @@ by_hand(void)
 	pid_t pid;
 
 	for (i = 0; i < NELEM(by_hands); i++) {
+		if (by_hands[i].stolen &&
+		    (SANITIZER || gons__status_again == NULL))
+			continue;
 		rx_pipe(fd);
 		ATF_REQUIRE((pid = fork()) != -1);
 		if (pid == 0)
@@ -432,9 +592,9 @@ by_hand(void)
 		ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
 		ATF_CHECK_EQ_MSG(by_hands[i].runs ? 0 : 1 << 8, status,
 		    "%s: status %#x", by_hands[i].text, status);
-		ATF_CHECK_EQ_MSG(!by_hands[i].runs,
-		    strstr(said, "private") != NULL, "%s: %s", by_hands[i].text,
-		    said);
+		why = by_hands[i].stolen ? "another copy" : "private";
+		ATF_CHECK_EQ_MSG(!by_hands[i].runs, strstr(said, why) != NULL,
+		    "%s: %s", by_hands[i].text, said);
 	}
 }
 
@@ -571,6 +731,8 @@ static const struct rx_case cases[] = {
 	    "a host that was executed by its descriptor" },
 	{ "from_memory", from_memory, RX_UNCOUNTED,
 	    "a host that was executed from a file in memory" },
+	{ "unreadable", unreadable, RX_ROOT | RX_UNCOUNTED,
+	    "a host that its user may execute, but not read" },
 	{ "no_arguments", no_arguments, RX_UNCOUNTED,
 	    "a host without a single argument" },
 	{ "static_program", static_program, RX_UNCOUNTED,
@@ -581,6 +743,8 @@ static const struct rx_case cases[] = {
 	    "a host that has a thousand groups" },
 	{ "covered", covered, RX_ROOT | RX_UNCOUNTED,
 	    "a file that is mounted on one of /proc is not believed" },
+	{ "other_link", other_link, RX_UNCOUNTED,
+	    "a host whose link leads elsewhere, as under valgrind(1)" },
 	{ "by_hand", by_hand, RX_EXEC | RX_UNCOUNTED,
 	    "nobody else starts an action by mistake" },
 	{ "moved", moved, RX_ROOT, "a child that changes its cgroup" },

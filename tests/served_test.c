@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -114,6 +115,21 @@ sealed_is_refused(struct gons_reexec *req)
 	CHILD(strstr(gons_reexec_error(req), "no sealed copy") != NULL);
 }
 
+/* A pipe that this process opens before it calls gons_reexec_check(3). */
+static int early[2];
+
+/* The server, which lives on, does not hold it open. */
+static void
+early_is_ours(void)
+{
+	struct pollfd p;
+
+	CHILD(close(early[1]) == 0);
+	p.fd = early[0];
+	p.events = POLLIN;
+	CHILD(poll(&p, 1, 10000) == 1 && p.revents == POLLHUP);
+}
+
 static const char unchecked[] = "gons_reexec_check() failed: ";
 
 static void
@@ -147,6 +163,7 @@ host(const char *what)
 		    (const char *)gons_reexec_result(req, NULL));
 		CHILD(strcmp(gons_reexec_result(req, NULL),
 			  "ignores 0, sealed 1") == 0);
+		early_is_ours();
 		sealed_is_refused(req);
 	} else {
 		errnum = strcmp(what, unchecked) == 0 ? ENOMEM : EPERM;
@@ -176,6 +193,8 @@ check(void)
 			CHILD(gons_reexec_setargs(args) == 0);
 		take_memory();
 	}
+	if (what != NULL && strcmp(what, "runs") == 0)
+		CHILD(pipe2(early, O_CLOEXEC) == 0);
 	gons_reexec_check();
 	if (getenv("NO_MEMORY") != NULL)
 		give_memory();
