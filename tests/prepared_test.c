@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -136,6 +137,48 @@ CASE(environment, "an environment of any size")
 	}
 	CHILD(strcmp(fresh("sum"), result("sum")) == 0);
 	works();
+}
+
+/* Of the file that came with the last request first. */
+static off_t sent_size;
+
+static void
+look_at_first(const struct msghdr *msg)
+{
+	const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	struct stat st;
+	int fd;
+
+	if (c == NULL || c->cmsg_type != SCM_RIGHTS)
+		return;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	sent_size = fstat(fd, &st) == 0 ? st.st_size : 0;
+}
+
+/* It is mapped: no byte behind it can be had if it fills its last page. */
+CASE(environment_pages, "an environment that ends where a page does")
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE), most = 16384 + page;
+	char *value = malloc(most + 1);
+	size_t len = 16384;
+	int more;
+
+	CHILD(value != NULL);
+	memset(value, 'x', most);
+	value[len] = '\0';
+	CHILD(setenv("LARGE", value, 1) == 0);
+	CHILD(strcmp(fresh("sum"), result("sum")) == 0);
+	CHILD(sent_size > (off_t)len);
+	value[len] = 'x';
+	len += page - (size_t)sent_size % page;
+	for (more = -1; more <= 1; more++) {
+		value[len + (size_t)more] = '\0';
+		CHILD(setenv("LARGE", value, 1) == 0);
+		CHILD(strcmp(fresh("sum"), result("sum")) == 0);
+		CHILD(((size_t)sent_size - (size_t)more) % page == 0);
+		value[len + (size_t)more] = 'x';
+	}
+	free(value);
 }
 
 /* One message takes 253; the request has some of its own. */
@@ -318,6 +361,7 @@ sendmsg(int sock, const struct msghdr *msg, int flags)
 	struct pollfd p = { sock, 0, 0 };
 	ssize_t n;
 
+	look_at_first(msg);
 	die_before_go(msg);
 	if (host == NULL || atoi(host) == getpid() || spares(getpid()) == 0)
 		return syscall(SYS_sendmsg, sock, msg, flags);
@@ -819,5 +863,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, no_memory);
 	ATF_TP_ADD_TC(tp, leaves);
 	ATF_TP_ADD_TC(tp, host_ends);
+	ATF_TP_ADD_TC(tp, environment_pages);
 	return atf_no_error();
 }
