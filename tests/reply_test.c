@@ -34,6 +34,10 @@
 #include "rx.h"
 
 #define PATIENCE 60000 /* ms; less than this is no hang */
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
 #define P_BY_PIDFD 3 /* P_PIDFD, of Linux 5.4 */
 
 /* While that is not NULL, it is called for each descriptor before close(2). */
@@ -610,6 +614,7 @@ static int standard_pipe[2];
 static struct {
 	int n; /* processes that close */
 	int still_open, let_go;
+	int standard; /* descriptors with such numbers */
 } closers; /* noted: stderr is not there to say it */
 
 /*
@@ -625,24 +630,26 @@ look_at_closer(int fd)
 	int i;
 
 	CHILD(fstat(fd, &st) == 0);
-	if (!S_ISFIFO(st.st_mode) || (fcntl(fd, F_GETFL) & O_ACCMODE) == 0)
+	if (fd <= STDERR_FILENO || !S_ISFIFO(st.st_mode) ||
+	    (fcntl(fd, F_GETFL) & O_ACCMODE) == 0)
 		return;
 	before_close = NULL;
 	closers.n++;
 	closers.still_open = find_socket() != -1;
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 3; i++) {
+		closers.standard += fcntl(i, F_GETFD) != -1;
 		(void)dup2(standard_pipe[0], i);
+	}
 	closers.let_go =
 	    poll(&p, 1, PATIENCE) == 1 && (p.revents & POLLHUP) != 0;
 }
 
 static void
-closer_told_body(void *unused)
+closer_told_body(void *closed)
 {
 	struct gons_reexec *req = giver("1", 1);
 	int i, was[3];
 
-	(void)unused;
 	CHILD(gons_reexec_run(req) == 0);
 	CHILD(find_socket() != -1);
 	CHILD(pipe2(standard_pipe, O_CLOEXEC) == 0);
@@ -651,6 +658,8 @@ closer_told_body(void *unused)
 		CHILD(dup2(standard_pipe[1], i) == i);
 	}
 	CHILD(close(standard_pipe[1]) == 0);
+	for (i = 0; closed != NULL && i < 3; i++)
+		CHILD(close(i) == 0);
 	before_close = look_at_closer;
 	gons_reexec_free(req);
 	before_close = NULL;
@@ -658,12 +667,29 @@ closer_told_body(void *unused)
 		CHILD(dup2(was[i], i) == i);
 	CHILD(closers.n == 1 && !closers.still_open);
 	CHILD(closers.let_go);
+	CHILD(closers.standard == (closed == NULL ? 3 : 0));
+}
+
+/* As before Linux 5.9. */
+static void
+closer_told_old(void *unused)
+{
+	static const struct rule rule = { SYS_close_range, -1, 0, 0, ENOSYS };
+
+	forbid(&rule, 1);
+	closer_told_body(unused);
 }
 
 static void
 fds_closer_told(void)
 {
+	int closed = 1;
+
 	in_child(closer_told_body, NULL);
+	/* Nothing of the library's takes a standard number. */
+	in_child(closer_told_body, &closed);
+	need_filters();
+	in_child(closer_told_old, NULL);
 }
 
 static const struct rx_case cases[] = {
