@@ -197,12 +197,13 @@ static BORROWED int
 close_last(void *arg)
 {
 	const struct closer *closer = arg;
-	int fds[2], first = closer->sock < closer->gone;
+	int fd, fds[2], first = closer->sock < closer->gone;
 	char byte;
 
 	fds[!first] = closer->sock;
 	fds[first] = closer->gone;
-	(void)syscall(SYS_close_range, 0, 2, 0);
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		(void)syscall(SYS_close, fd);
 	gons__close_others(fds, 2, CLOSE_NOW, -1);
 	while (
 	    syscall(SYS_read, closer->gone, &byte, 1) == -1 && errno == EINTR)
@@ -227,7 +228,13 @@ make_closer(int sock, int *gone, int *pidfd)
 	if (pipe2(fd, O_CLOEXEC) == -1)
 		return -1;
 	closer.sock = sock;
-	closer.gone = fd[0];
+	closer.gone = fd[0] = fd_high(fd[0]);
+	fd[1] = fd_high(fd[1]);
+	if (fd[0] == -1 || fd[1] == -1) {
+		fd_close(&fd[0]);
+		fd_close(&fd[1]);
+		return -1;
+	}
 	/* No handler of the host program's runs in the copy. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -275,7 +282,7 @@ gons__dispose(struct kept *sock, int taken)
 			errno = errnum;
 			return;
 		}
-		gons__keep_pidfd(&closer, pidfd);
+		gons__keep_pidfd(&closer, fd_high(pidfd));
 		gons__unkeep(sock);
 		fd_close(&gone);
 		gons__lost_add(&closer, pid);

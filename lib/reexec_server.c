@@ -116,14 +116,18 @@ rehearse_exit(struct link_map *objects)
 		touch_page(objects);
 }
 
-/* As executing would have it. */
+/*
+ * As executing would have it.  Every variable is whole, with its NUL: nothing is
+ * written behind the block, which may fill the last page of a mapped file.
+ */
 static int
 take_env(char *block, size_t len)
 {
 	char **envp, *p;
 	size_t i, n = 0;
 
-	block[len] = '\0';
+	if (len == 0 || block[len - 1] != '\0')
+		return EPROTO;
 	for (i = 0; i < len; i++)
 		n += block[i] == '\0';
 	if ((envp = malloc((n + 1) * sizeof(*envp))) == NULL)
@@ -175,7 +179,8 @@ rehearse(const struct server *server)
 	for (i = 0; i < sizeof(low); i += CHUNK)
 		low[i] = '\0';
 	free(malloc(CHUNK / 2));
-	if (take_env(gons__inside.block, 0) == 0)
+	*gons__inside.block = '\0';
+	if (take_env(gons__inside.block, 1) == 0)
 		free(environ);
 	gons__status_again(env);
 	(void)gons__find_action(gons__status_action()->name);
@@ -198,7 +203,7 @@ map_env(int fd, char **block, size_t *len)
 
 	if (fstat(fd, &st) == -1)
 		return errno;
-	map = mmap(NULL, (size_t)st.st_size + 1, PROT_READ | PROT_WRITE,
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
 		return errno;
@@ -703,7 +708,7 @@ prepare(struct server *server, const struct gons__action *what)
 	server->nice = was.nice;
 	server->oom = was.has_oom ? was.oom : 0;
 	(void)dl_iterate_phdr(find_objects, &server->objects);
-	gons__inside.block = malloc(REQUEST_MAX + 1);
+	gons__inside.block = malloc(REQUEST_MAX);
 	return server->host == -1	    ? EBADF
 	       : gons__inside.block == NULL ? ENOMEM
 					    : 0;

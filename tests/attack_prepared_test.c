@@ -719,6 +719,43 @@ few_descriptors(void)
 	in_child(few_descriptors_body, NULL);
 }
 
+/*
+ * The host closes the library's descriptor of its oom_score_adj, and opens
+ * something else at that number, which neither is read nor is closed.
+ */
+static void
+oom_replaced_body(void *unused)
+{
+	char link[64], name[64];
+	int fd, file, replaced = -1, was;
+	ssize_t n;
+
+	(void)unused;
+	was = ask().oom;
+	CHILD((file = open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) != -1);
+	CHILD(write(file, "987", 3) == 3);
+	for (fd = 3; fd < 256; fd++) {
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, name, sizeof(name) - 1);
+		name[n > 0 ? n : 0] = '\0';
+		if (strstr(name, "/oom_score_adj") != NULL) {
+			CHILD(replaced == -1 && dup2(file, fd) == fd);
+			replaced = fd;
+		}
+	}
+	CHILD(replaced != -1);
+	CHILD(ask().oom == was);
+	gons_reexec_unprepare();
+	CHILD(ask().oom == was);
+	CHILD(pread(replaced, name, sizeof(name), 0) == 3);
+}
+
+static void
+oom_replaced(void)
+{
+	in_child(oom_replaced_body, NULL);
+}
+
 static const struct rx_case cases[] = {
 	{ "filter_added", filter_added, RX_EXEC,
 	    "prepared children have the filters that the host has added" },
@@ -748,6 +785,8 @@ static const struct rx_case cases[] = {
 	    "numbers that became others during a run are not used either" },
 	{ "closed_behind", closed_behind, 0,
 	    "descriptors that became others are neither used nor closed" },
+	{ "oom_replaced", oom_replaced, RX_EXEC,
+	    "what was opened in place of oom_score_adj is not read" },
 };
 
 ATF_TP_ADD_TCS(tp)

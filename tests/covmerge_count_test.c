@@ -12,6 +12,11 @@
 
 #include <atf-c.h>
 
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "../lib/covmerge.h"
 
 #define N 600 /* more than is read at once */
@@ -24,6 +29,46 @@ static const char names[] __attribute__((section("__llvm_prf_names"), used)) =
 
 static struct areas *areas;
 static int mem = -1;
+
+/* The name of a module that has this program's sections, too; or NULL. */
+static const char *other;
+
+int __real_dl_iterate_phdr(
+    int (*)(struct dl_phdr_info *, size_t, void *), void *);
+int __wrap_dl_iterate_phdr(
+    int (*)(struct dl_phdr_info *, size_t, void *), void *);
+struct callback {
+	int (*function)(struct dl_phdr_info *, size_t, void *);
+	void *data;
+};
+
+/* This program comes first. */
+static int
+call_with_other(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	ElfW(Phdr) headers[64];
+	struct dl_phdr_info copy = *info;
+	const struct callback *callback = arg;
+
+	ATF_REQUIRE(info->dlpi_phnum <= 64);
+	memcpy(headers, info->dlpi_phdr,
+	    info->dlpi_phnum * sizeof(*info->dlpi_phdr));
+	copy.dlpi_phdr = headers;
+	copy.dlpi_name = other;
+	(void)callback->function(&copy, size, callback->data);
+	return 1;
+}
+
+int
+__wrap_dl_iterate_phdr(
+    int (*function)(struct dl_phdr_info *, size_t, void *), void *data)
+{
+	struct callback callback = { function, data };
+
+	if (other == NULL)
+		return __real_dl_iterate_phdr(function, data);
+	return __real_dl_iterate_phdr(call_with_other, &callback);
+}
 
 static size_t
 list_size(void)
@@ -260,7 +305,36 @@ ATF_TC_BODY(list_refused, tc)
 	head.envlen = 65537;
 	ATF_REQUIRE_EQ(0, write_at(mem, &head, sizeof(head), 0));
 	ATF_CHECK_EQ(NULL, gons__cov_areas_load(mem));
+	/* the longest that there are */
+	head.n = head.envlen = 65536;
+	ATF_REQUIRE_EQ(0, write_at(mem, &head, sizeof(head), 0));
+	ATF_REQUIRE((is = gons__cov_areas_load(mem)) != NULL);
+	ATF_CHECK(is->n == 65536 && is->envlen == 65536);
+	free(is);
 	end();
+}
+
+/* Only if paths can be believed, and not if it is a library of the system. */
+ATF_TC_WITHOUT_HEAD(opened);
+ATF_TC_BODY(opened, tc)
+{
+	/* each of them is the file of this program */
+	static const char *const of_system[] = { "link",
+		"/lib/../../../proc/self/exe",
+		"/usr/lib/../../../proc/self/exe" };
+	size_t i;
+
+	ATF_REQUIRE_EQ(0, symlink("/proc/self/exe", "link"));
+	for (i = 0; i < sizeof(of_system) / sizeof(of_system[0]); i++) {
+		other = of_system[i];
+		ATF_CHECK_EQ_MSG(0, gons__cov_areas_init(-1, 1), "%s", other);
+	}
+	other = "/proc/self/exe";
+	ATF_CHECK_EQ(0, gons__cov_areas_init(-1, 0));
+	ATF_REQUIRE_EQ(1, gons__cov_areas_init(-1, 1));
+	ATF_REQUIRE((areas = gons__cov_areas(0)) != NULL);
+	ATF_CHECK_EQ(2, areas->n);
+	free(areas);
 }
 
 ATF_TP_ADD_TCS(tp)
@@ -272,5 +346,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, other_modules);
 	ATF_TP_ADD_TC(tp, other_names);
 	ATF_TP_ADD_TC(tp, list_refused);
+	ATF_TP_ADD_TC(tp, opened);
 	return atf_no_error();
 }

@@ -18,6 +18,7 @@
 
 #include <atf-c.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -32,6 +33,8 @@
 
 #include "helpers.h"
 #include "prepared.h"
+
+#include "../lib/reexec.h"
 
 #define MANY 300
 #define LEAVE_TIME 100 /* ms that it has when it is told to end */
@@ -140,6 +143,48 @@ CASE(environment, "an environment of any size")
 	}
 	CHILD(strcmp(fresh("sum"), result("sum")) == 0);
 	works();
+}
+
+/* Of the file that came with the last request first. */
+static off_t sent_size;
+
+static void
+look_at_first(const struct msghdr *msg)
+{
+	const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	struct stat st;
+	int fd;
+
+	if (c == NULL || c->cmsg_type != SCM_RIGHTS)
+		return;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	sent_size = fstat(fd, &st) == 0 ? st.st_size : 0;
+}
+
+/* It is mapped: no byte behind it can be had if it fills its last page. */
+CASE(environment_pages, "an environment that ends where a page does")
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE), most = 16384 + page;
+	char *value = malloc(most + 1);
+	size_t len = 16384;
+	int more;
+
+	CHILD(value != NULL);
+	memset(value, 'x', most);
+	value[len] = '\0';
+	CHILD(setenv("LARGE", value, 1) == 0);
+	CHILD(strcmp(fresh("sum"), result("sum")) == 0);
+	CHILD(sent_size > (off_t)len);
+	value[len] = 'x';
+	len += page - (size_t)sent_size % page;
+	for (more = -1; more <= 1; more++) {
+		value[len + (size_t)more] = '\0';
+		CHILD(setenv("LARGE", value, 1) == 0);
+		CHILD(strcmp(fresh("sum"), result("sum")) == 0);
+		CHILD(((size_t)sent_size - (size_t)more) % page == 0);
+		value[len + (size_t)more] = 'x';
+	}
+	free(value);
 }
 
 /* One message takes 253; the request has some of its own. */
@@ -310,6 +355,73 @@ die_before_go(const struct msghdr *msg)
 	}
 }
 
+/* A spare whose end the host awaits before it sends the next GO; or -1. */
+static int dying = -1;
+
+static void
+await_its_end(const struct msghdr *msg)
+{
+	static int requests;
+
+	if (dying == -1)
+		return;
+	if (msg->msg_iov[0].iov_len > 12)
+		requests++;
+	else if (requests > 0 && msg->msg_controllen == 0) {
+		CHILD(ended(dying, PATIENCE));
+		dying = -1;
+	}
+}
+
+/* What no host sends. */
+static enum forgery {
+	HONEST,
+	MANY_FDS,
+	WIDE_MASK,
+	FULL_MASK,
+	CUT,
+	NFORGERIES
+} forgery;
+
+static ssize_t
+send_forged(int sock, const struct msghdr *msg, int flags)
+{
+	static unsigned char block[REQUEST_MAX];
+	struct request *head = (void *)block;
+	struct iovec iov = { block, msg->msg_iov[0].iov_len };
+	struct msghdr forged = *msg;
+
+	CHILD(iov.iov_len <= sizeof(block));
+	memcpy(block, msg->msg_iov[0].iov_base, iov.iov_len);
+	forged.msg_iov = &iov;
+	if (forgery == MANY_FDS)
+		head->nfds = RIGHTS_MAX + 1;
+	if (forgery == WIDE_MASK)
+		head->cpubytes = REQUEST_MAX + 1;
+	if (forgery == FULL_MASK)
+		head->cpubytes = (uint32_t)(iov.iov_len - sizeof(*head));
+	if (forgery == CUT)
+		iov.iov_len--;
+	forgery = HONEST;
+	return syscall(SYS_sendmsg, sock, &forged, flags);
+}
+
+/*
+ * A stopped spare, or 0: it goes on when it has got GO.  If one ends before
+ * that, another gets the request.
+ */
+static pid_t held_back;
+
+static ssize_t
+send_go(int sock, const struct msghdr *msg, int flags)
+{
+	ssize_t n = syscall(SYS_sendmsg, sock, msg, flags);
+
+	CHILD(kill(held_back, SIGCONT) == 0);
+	held_back = 0;
+	return n;
+}
+
 /*
  * In the prepared process: its first spare dies, and the host learns of that
  * spare before this process gets any further.  The library calls this one,
@@ -322,7 +434,13 @@ sendmsg(int sock, const struct msghdr *msg, int flags)
 	struct pollfd p = { sock, 0, 0 };
 	ssize_t n;
 
+	look_at_first(msg);
 	die_before_go(msg);
+	await_its_end(msg);
+	if (forgery != HONEST && msg->msg_iov[0].iov_len > 12)
+		return send_forged(sock, msg, flags);
+	if (held_back > 0 && forgery == HONEST && msg->msg_controllen == 0)
+		return send_go(sock, msg, flags);
 	if (host == NULL || atoi(host) == getpid() || spares(getpid()) == 0)
 		return syscall(SYS_sendmsg, sock, msg, flags);
 	(void)unsetenv("FIRST_DIES");
@@ -392,6 +510,62 @@ CASE(not_taken, "a request that a child cannot take fails once, and never runs")
 	CHILD(strstr(gons_reexec_error(req), "could not take the request"));
 	CHILD(*(const char *)gons_reexec_result(req, NULL) == '\0');
 	gons_reexec_free(req);
+	works();
+}
+
+/* As what is sent to a spare of a program with privileges is looked at. */
+CASE(forged, "a request that is not in order is refused")
+{
+	struct gons_reexec *req = request("parent", 0);
+	long long start;
+	char value[8192];
+	int how;
+	pid_t pid;
+
+	CHILD(gons_reexec_setspares(1) == 0);
+	/* there is room for more numbers than there can be */
+	memset(value, 'x', sizeof(value));
+	value[sizeof(value) - 1] = '\0';
+	CHILD(gons_reexec_setenv(req, "LARGE", value) == 0);
+	CHILD(gons_reexec_param(req, "x", 1) == 0);
+	CHILD(gons_reexec_run(req) == 0);
+	for (how = MANY_FDS; how < NFORGERIES; how++) {
+		start = clock_ms();
+		do {
+			pid = prepared_pid();
+			has_spares(pid, 1);
+			CHILD(live_spares(pid, &held_back) == 1);
+			CHILD(kill(held_back, SIGSTOP) == 0);
+			forgery = (enum forgery)how;
+			/* 0: the one that was stopped is not its spare */
+		} while (
+		    gons_reexec_run(req) == 0 && clock_ms() - start < PATIENCE);
+		if (errno != EPROTO)
+			fprintf(
+			    stderr, "%d: %s\n", how, gons_reexec_error(req));
+		CHILD(errno == EPROTO);
+		CHILD(gons_reexec_failure(req) == GONS_FAIL_START);
+		CHILD(strstr(gons_reexec_error(req),
+			  "could not take the request: ") != NULL);
+		CHILD(forgery == HONEST && gons_reexec_run(req) == 0);
+	}
+	gons_reexec_free(req);
+}
+
+/* With such a limit poll(2) fails, and it cannot wait for GO. */
+CASE(cannot_wait, "a spare child that cannot wait ends, and another is taken")
+{
+	struct rlimit none = { 0, 0 };
+	pid_t pid, spare;
+
+	CHILD(gons_reexec_setspares(1) == 0);
+	pid = prepared_pid();
+	has_spares(pid, 1);
+	CHILD(live_spares(pid, &spare) == 1);
+	CHILD((dying = (int)syscall(SYS_pidfd_open, spare, 0)) != -1);
+	CHILD(prlimit(spare, RLIMIT_NOFILE, &none, NULL) == 0);
+	CHILD(atoi(result("print_pid")) != spare);
+	CHILD(dying == -1);
 	works();
 }
 
@@ -773,6 +947,52 @@ CASE(host_descriptor, "so does one that has none for the prepared process")
 	works();
 }
 
+CASE(ahead, "children wait for the first request already")
+{
+	struct pollfd p;
+
+	CHILD(control() == -1);
+	CHILD(gons_reexec_prepare() == 0);
+	p.fd = control();
+	p.events = POLLIN;
+	/* it tells of one that nobody has asked for */
+	CHILD(poll(&p, 1, PATIENCE) == 1 && p.revents == POLLIN);
+	works();
+}
+
+/* Of another process; -1: it has ended. */
+static int
+fds_of(pid_t pid)
+{
+	char path[64];
+	DIR *dir;
+	int n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	if ((dir = opendir(path)) == NULL)
+		return -1;
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* While it makes one it has some more. */
+CASE(nothing_kept, "a prepared process keeps no descriptors of its children")
+{
+	pid_t pid = prepared_pid();
+	int before = fds_of(pid), i;
+	long long start;
+
+	CHILD(before > 0);
+	for (i = 0; i < 30; i++)
+		(void)result("parent");
+	start = clock_ms();
+	while (fds_of(pid) > before + 10 && clock_ms() - start < PATIENCE)
+		(void)usleep(10000);
+	CHILD(fds_of(pid) <= before + 10);
+}
+
 /* A limit of the prepared process alone. */
 static void
 limited(int resource, rlim_t most, int errnum)
@@ -929,6 +1149,38 @@ CASE(leaves, "a prepared process has some time to end by itself")
 	}
 }
 
+/* Then a child whose prepared process has ended becomes the host's own. */
+static void
+adopts_running(int forgets)
+{
+	struct gons_reexec *req;
+	int fd, life[2];
+	pid_t pid;
+
+	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	pid = prepared_pid();
+	CHILD((fd = (int)syscall(SYS_pidfd_open, pid, 0)) != -1);
+	start_many(&req, 1, life);
+	await_result(req);
+	if (forgets)
+		gons_reexec_unprepare();
+	else
+		CHILD(kill(pid, SIGKILL) == 0);
+	CHILD(ended(fd, PATIENCE));
+	CHILD(write(life[1], "x", 1) == 1); /* it fails by that */
+	CHILD(gons_reexec_wait(req) == -1);
+	CHILD(errno == EIO);
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_EXIT);
+	CHILD(gons_reexec_status(req) == 1 << 8);
+	gons_reexec_free(req);
+}
+
+CASE(adopts, "a host that orphans come to learns the status of its child")
+{
+	adopts_running(1);
+	adopts_running(0);
+}
+
 CASE(host_ends, "the prepared process ends with its host")
 {
 	int fd, out[2];
@@ -987,5 +1239,11 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, no_memory);
 	ATF_TP_ADD_TC(tp, leaves);
 	ATF_TP_ADD_TC(tp, host_ends);
+	ATF_TP_ADD_TC(tp, environment_pages);
+	ATF_TP_ADD_TC(tp, forged);
+	ATF_TP_ADD_TC(tp, cannot_wait);
+	ATF_TP_ADD_TC(tp, ahead);
+	ATF_TP_ADD_TC(tp, nothing_kept);
+	ATF_TP_ADD_TC(tp, adopts);
 	return atf_no_error();
 }

@@ -9,6 +9,7 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -18,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -31,7 +33,23 @@
 #include "helpers.h"
 #include "rx.h"
 
+#define PATIENCE 60000 /* ms; less than this is no hang */
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
 #define P_BY_PIDFD 3 /* P_PIDFD, of Linux 5.4 */
+
+/* While that is not NULL, it is called for each descriptor before close(2). */
+static void (*before_close)(int);
+
+int
+close(int fd)
+{
+	if (before_close != NULL)
+		before_close(fd);
+	return (int)syscall(SYS_close, fd);
+}
 
 /* Replies with as many descriptors as its parameter says. */
 static int
@@ -617,6 +635,88 @@ fds_closer_refused(void)
 	in_child(closer_refused, NULL);
 }
 
+static int standard_pipe[2];
+static struct {
+	int n; /* processes that close */
+	int still_open, let_go;
+	int standard; /* descriptors with such numbers */
+} closers; /* noted: stderr is not there to say it */
+
+/*
+ * The write end of a pipe, while descriptors are given up: the process that
+ * closes them, too, learns by its end that this one has done so.  That process
+ * has let go of the standard descriptors, and is the last to have the socket.
+ */
+static void
+look_at_closer(int fd)
+{
+	struct pollfd p = { standard_pipe[0], POLLIN, 0 };
+	struct stat st;
+	int i;
+
+	CHILD(fstat(fd, &st) == 0);
+	if (fd <= STDERR_FILENO || !S_ISFIFO(st.st_mode) ||
+	    (fcntl(fd, F_GETFL) & O_ACCMODE) == 0)
+		return;
+	before_close = NULL;
+	closers.n++;
+	closers.still_open = find_socket() != -1;
+	for (i = 0; i < 3; i++) {
+		closers.standard += fcntl(i, F_GETFD) != -1;
+		(void)dup2(standard_pipe[0], i);
+	}
+	closers.let_go =
+	    poll(&p, 1, PATIENCE) == 1 && (p.revents & POLLHUP) != 0;
+}
+
+static void
+closer_told_body(void *closed)
+{
+	struct gons_reexec *req = giver("1", 1);
+	int i, was[3];
+
+	CHILD(gons_reexec_run(req) == 0);
+	CHILD(find_socket() != -1);
+	CHILD(pipe2(standard_pipe, O_CLOEXEC) == 0);
+	for (i = 0; i < 3; i++) {
+		CHILD((was[i] = fcntl(i, F_DUPFD_CLOEXEC, 3)) != -1);
+		CHILD(dup2(standard_pipe[1], i) == i);
+	}
+	CHILD(close(standard_pipe[1]) == 0);
+	for (i = 0; closed != NULL && i < 3; i++)
+		CHILD(close(i) == 0);
+	before_close = look_at_closer;
+	gons_reexec_free(req);
+	before_close = NULL;
+	for (i = 0; i < 3; i++)
+		CHILD(dup2(was[i], i) == i);
+	CHILD(closers.n == 1 && !closers.still_open);
+	CHILD(closers.let_go);
+	CHILD(closers.standard == (closed == NULL ? 3 : 0));
+}
+
+/* As before Linux 5.9. */
+static void
+closer_told_old(void *unused)
+{
+	static const struct rule rule = { SYS_close_range, -1, 0, 0, ENOSYS };
+
+	forbid(&rule, 1);
+	closer_told_body(unused);
+}
+
+static void
+fds_closer_told(void)
+{
+	int closed = 1;
+
+	in_child(closer_told_body, NULL);
+	/* Nothing of the library's takes a standard number. */
+	in_child(closer_told_body, &closed);
+	need_filters();
+	in_child(closer_told_old, NULL);
+}
+
 static const struct rx_case cases[] = {
 	{ "fds_taken", fds_taken, 0, "descriptors come with a reply" },
 	{ "fds_none", fds_none, 0, "descriptors come only if asked for" },
@@ -648,6 +748,8 @@ static const struct rx_case cases[] = {
 	    "a container that has ended is told from one that never was" },
 	{ "target_is_gone_unknown", target_is_gone_unknown, RX_ROOT,
 	    "a container that has ended, and nobody knows how the action did" },
+	{ "fds_closer_told", fds_closer_told, RX_EXEC | RX_UNCOUNTED,
+	    "a process that closes descriptors is the last to have them" },
 };
 
 ATF_TP_ADD_TCS(tp)
