@@ -98,6 +98,7 @@ ATF_TC_BODY(cover_refused, tc)
 		{ "mode: foo\n", EBADMSG, 0 },
 		{ "mode: \n", EBADMSG, 0 },
 		{ "mode: counts\n", EBADMSG, 0 },
+		{ "mode: counX\n", EBADMSG, 0 },
 		{ "mode: count", EBADMSG, 0 },
 		{ "mode count\n", EBADMSG, 0 },
 		{ "mode: set\n", ENOTSUP, 0 },
