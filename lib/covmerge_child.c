@@ -35,13 +35,21 @@ static struct {
 	volatile sig_atomic_t signal;
 } child = { { -1, -1 }, 0, 0, 0, 0, 0, 0, 0 };
 
-/* Lets all that is written there vanish without a word. */
+/*
+ * Lets all that is written there vanish without a word.  The process may have
+ * no room for one more descriptor, or for none at all: then that one is closed,
+ * and nothing can be opened in its place.
+ */
 static void
 mute(int fd)
 {
 	int nowhere = memfd_create("gons-mute", MFD_CLOEXEC);
 
-	if (nowhere < 0)
+	if (nowhere < 0) {
+		(void)close(fd);
+		nowhere = memfd_create("gons-mute", MFD_CLOEXEC);
+	}
+	if (nowhere < 0 || nowhere == fd)
 		return;
 	(void)dup2(nowhere, fd);
 	fd_close(&nowhere);

@@ -87,6 +87,23 @@ ATF_TC_BODY(cover_cases, tc)
 	}
 }
 
+/* What errno was before says nothing about the end of a file. */
+ATF_TC(cover_errno);
+ATF_TC_HEAD(cover_errno, tc)
+{
+	atf_tc_set_md_var(tc, "timeout", "60");
+}
+ATF_TC_BODY(cover_errno, tc)
+{
+	const char *src[] = { "src" };
+
+	put_text("dst", "mode: count\na.go:1.2,3.4 5 6\n");
+	put_text("src", "mode: count\na.go:1.2,3.4 5 7\n");
+	errno = EINTR;
+	ATF_CHECK_EQ(0, gons_covmerge("dst", src, 1, NULL));
+	check_text("dst", "mode: count\na.go:1.2,3.4 5 13\n");
+}
+
 ATF_TC_WITHOUT_HEAD(cover_refused);
 ATF_TC_BODY(cover_refused, tc)
 {
@@ -98,6 +115,7 @@ ATF_TC_BODY(cover_refused, tc)
 		{ "mode: foo\n", EBADMSG, 0 },
 		{ "mode: \n", EBADMSG, 0 },
 		{ "mode: counts\n", EBADMSG, 0 },
+		{ "mode: counX\n", EBADMSG, 0 },
 		{ "mode: count", EBADMSG, 0 },
 		{ "mode count\n", EBADMSG, 0 },
 		{ "mode: set\n", ENOTSUP, 0 },
@@ -277,6 +295,7 @@ ATF_TC_BODY(cover_colliding, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, cover_cases);
+	ATF_TP_ADD_TC(tp, cover_errno);
 	ATF_TP_ADD_TC(tp, cover_refused);
 	ATF_TP_ADD_TC(tp, cover_large);
 	ATF_TP_ADD_TC(tp, cover_repeated);

@@ -51,7 +51,7 @@ put(const char *path, const void *data, size_t len)
 static int
 holds(const char *path, const void *data, size_t len)
 {
-	char got[16384];
+	static char got[200000];
 	size_t n;
 	FILE *f = fopen(path, "re");
 
@@ -172,6 +172,19 @@ SLOW_TC(merge_go, "merging Go profiles")
 	static const struct texts t =
 	    TEXTS("mode: count\n" LINE "2\n", "mode: count\n" LINE "3\n", SUM);
 
+	merges(tc, &t);
+}
+
+/* A line that is longer than all that is read before more room is made. */
+SLOW_TC(merge_go_long, "merging Go profiles with a long name")
+{
+	static char name[140000], dst[150000], src[150000], sum[150000];
+	struct texts t = { dst, src, sum, 0, 0, 0 };
+
+	memset(name, 'n', sizeof(name) - 1);
+	t.dstlen = (size_t)sprintf(dst, "mode: count\n%s:1.2,3.4 1 2\n", name);
+	t.srclen = (size_t)sprintf(src, "mode: count\n%s:1.2,3.4 1 3\n", name);
+	t.sumlen = (size_t)sprintf(sum, "mode: count\n%s:1.2,3.4 1 5\n", name);
 	merges(tc, &t);
 }
 
@@ -309,6 +322,14 @@ SLOW_TC(merge_tree, "merging a directory")
 			points[mode]++;
 		}
 	}
+	/* The kernel's errors may be those that we have for a byte of a file. */
+	plan.mode = LIKELY;
+	plan.errnum = ESTALE;
+	for (plan.nth = 1; plan.nth < MOST; plan.nth++) {
+		one_tree(&plan, &o);
+		if (o.hit == -1)
+			break;
+	}
 	plan.nth = 0;
 	for (n = 1, fired = 1; fired && n < MOST; n++) {
 		(void)snprintf(
@@ -326,6 +347,7 @@ ATF_TP_ADD_TCS(tp)
 	const char *is_long = getenv("GONS_TEST_LONG");
 
 	ATF_TP_ADD_TC(tp, merge_go);
+	ATF_TP_ADD_TC(tp, merge_go_long);
 	ATF_TP_ADD_TC(tp, merge_gcda);
 	ATF_TP_ADD_TC(tp, merge_gcda_new);
 	ATF_TP_ADD_TC(tp, merge_gcda_grow);

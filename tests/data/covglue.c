@@ -201,6 +201,8 @@ go(const char *what, const char *arg)
 		join(arg);
 	else if (strcmp(what, "fsize") == 0)
 		need(setrlimit(RLIMIT_FSIZE, &none) == 0, "setrlimit");
+	else if (strcmp(what, "nofile") == 0)
+		need(setrlimit(RLIMIT_NOFILE, &none) == 0, "setrlimit");
 	else if (strcmp(what, "term") == 0)
 		need(atexit(speak) == 0, "atexit");
 	action();

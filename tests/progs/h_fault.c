@@ -821,6 +821,8 @@ merge(const char *dst, const char *src)
 	fail_at = 0;
 	if (r != 0 && errnum == ENOMEM && outcome.offset != -1)
 		problem("no memory at byte %lld", (long long)outcome.offset);
+	if (r != 0 && outcome.offset < -1)
+		problem("an error at byte %lld", (long long)outcome.offset);
 	if (r != 0 && (r != -1 || errnum <= 0))
 		problem("returned %d, errno %d", r, errnum);
 	printf(

@@ -286,6 +286,7 @@ decide(struct supervisor *s, const struct seccomp_notif *req)
 	s->o->hit = nr;
 	return s->plan->mode == INTERRUPTED ? EINTR
 	       : s->plan->mode == MISSING   ? ENOSYS
+	       : s->plan->errnum != 0	    ? s->plan->errnum
 					    : likely_errno(nr);
 }
 

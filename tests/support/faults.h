@@ -46,6 +46,7 @@ struct plan { /* what to start, and what to let fail */
 	int from_start; /* faults before main */
 	enum who who;
 	enum mode mode;
+	int errnum; /* of LIKELY: not what is likely, but that; 0: likely */
 	int silent; /* nothing goes to stderr */
 	long nth; /* 0: none */
 	char alloc[32]; /* FAULT_ALLOC=... */
