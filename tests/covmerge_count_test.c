@@ -9,10 +9,13 @@
  */
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <atf-c.h>
+#include <link.h>
 
 #include "../lib/covmerge.h"
+#include "helpers.h"
 
 #define N 600 /* more than is read at once */
 
@@ -263,6 +266,46 @@ ATF_TC_BODY(list_refused, tc)
 	end();
 }
 
+/* Is a module none of those of the system, which are known by their paths? */
+static int
+is_elsewhere(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	const char *name = info->dlpi_name;
+
+	(void)size;
+	(void)unused;
+	return name != NULL && strchr(name, '/') != NULL &&
+	       strncmp(name, "/lib", 4) != 0 &&
+	       strncmp(name, "/usr/lib", 8) != 0;
+}
+
+static void
+open_nothing(void *unused)
+{
+	static const struct rule rules[] = {
+		{ SYS_openat, -1, 0, 0, KILLS },
+#ifdef SYS_open
+		{ SYS_open, -1, 0, 0, KILLS },
+#endif
+	};
+	int exe;
+
+	(void)unused;
+	CHILD((exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)) != -1);
+	forbid(rules, sizeof(rules) / sizeof(rules[0]));
+	CHILD(gons__cov_areas_init(exe, 1) == 1);
+}
+
+/* Each start would take longer if the libraries of the system were read. */
+ATF_TC_WITHOUT_HEAD(system_libraries);
+ATF_TC_BODY(system_libraries, tc)
+{
+	need_filters();
+	if (dl_iterate_phdr(is_elsewhere, NULL) != 0)
+		atf_tc_skip("a library is in none of the system's directories");
+	in_child(open_nothing, NULL);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, there_and_back);
@@ -272,5 +315,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, other_modules);
 	ATF_TP_ADD_TC(tp, other_names);
 	ATF_TP_ADD_TC(tp, list_refused);
+	ATF_TP_ADD_TC(tp, system_libraries);
 	return atf_no_error();
 }
