@@ -337,7 +337,6 @@ gons__cov_input(struct merge *m, const struct source *s, struct input *in)
 	int error, locked;
 
 	m->rep.root = s->root;
-	m->rep.at = -1;
 	in->fd = openat(s->dir, s->name, O_RDONLY | OPEN_FILE);
 	if (in->fd < 0)
 		return errno;

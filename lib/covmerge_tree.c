@@ -166,6 +166,7 @@ gons__cov_files_merge(
 }
 
 /*
+ * Is it coverage data, though no .gcda file by its name?
  * In a tree, files that are no coverage data do not matter, nor do those that
  * others have hidden or replaced.  A file that cannot be read for another
  * reason may be coverage data.
@@ -176,11 +177,7 @@ tree_wants(struct merge *m, const struct source *s)
 	struct input in;
 	int error;
 
-	if (m->how->nothing)
-		return 0;
-	if (ends_with(s->name, ".gcda"))
-		return 1;
-	if (m->how->gcda)
+	if (m->how->nothing || m->how->gcda)
 		return 0;
 	if ((error = gons__cov_input(m, s, &in)) != 0)
 		return error != ENOENT && error != EACCES && error != ELOOP &&
@@ -302,7 +299,11 @@ tree_next(struct merge *m, const struct tree t[])
 	return next;
 }
 
-/* Merges the files of that name. */
+/*
+ * Merges the files of that name, if any of them is wanted, whichever source it
+ * is in.  Links and special files fail by their name alone; a directory does
+ * where others have coverage data.
+ */
 static int
 tree_file(
     struct merge *m, const struct tree t[], const char *name, struct dir *to)
@@ -310,30 +311,31 @@ tree_file(
 	const struct entry *e;
 	struct place dst = { to, name };
 	struct source *s;
-	size_t k, n = 0;
-	int error = 0;
+	size_t bad = 0, k, n = 0;
+	int error = 0, isgcda = ends_with(name, ".gcda"), wanted = isgcda;
 
 	if ((s = calloc(m->how->nsrc, sizeof(*s))) == NULL)
 		return gons__cov_fault(m, ENOMEM, 0, -1);
-	for (k = m->rep.root; k < m->how->nsrc && error == 0; k++) {
+	for (k = m->rep.root; k < m->how->nsrc; k++) {
 		if ((e = tree_has(&t[k], name)) == NULL)
 			continue;
-		s[n].dir = t[k].fd;
-		s[n].name = name;
-		s[n].root = k;
-		s[n++].regular = t[k].safe;
-		if (!S_ISREG(e->type)) {
-			m->rep.root = k;
+		if (S_ISREG(e->type)) {
+			s[n].dir = t[k].fd;
+			s[n].name = name;
+			s[n].root = k;
+			s[n].regular = t[k].safe;
+			wanted = wanted || tree_wants(m, &s[n]);
+			n++;
+		} else if (error == 0 && (isgcda || S_ISDIR(e->type))) {
+			bad = k;
 			error = S_ISLNK(e->type) ? ELOOP : EINVAL;
-			(void)gons__cov_fault(m, error, 0, -1);
 		}
 	}
-	if (tree_wants(m, &s[0])) {
-		if (error == 0)
-			gons__cov_files_merge(m, s, n, &dst);
-		else
-			gons__cov_fail(m, error);
-	}
+	if (wanted && error != 0) {
+		m->rep.root = bad;
+		gons__cov_fail(m, gons__cov_fault(m, error, 0, -1));
+	} else if (wanted && !m->how->nothing)
+		gons__cov_files_merge(m, s, n, &dst);
 	free(s);
 	return 0;
 }
@@ -400,11 +402,8 @@ tree_entry(struct merge *m, const struct tree t[], const struct entry *e,
 
 	if (S_ISDIR(type))
 		error = tree_dir(m, t, name, to, depth);
-	else if (S_ISREG(type))
+	else
 		error = tree_file(m, t, name, to);
-	else if (ends_with(name, ".gcda"))
-		error =
-		    gons__cov_fault(m, S_ISLNK(type) ? ELOOP : EINVAL, 0, -1);
 	if (error != 0)
 		gons__cov_fail(m, error);
 	if (m->how->take)

@@ -110,7 +110,8 @@ ATF_TC_WITHOUT_HEAD(locked);
 ATF_TC_BODY(locked, tc)
 {
 	static const char *const paths[] = { "src" };
-	int life[2];
+	struct flock lock;
+	int fd, life[2];
 	pid_t pid;
 
 	plain("src", GCC12, 0, 1, 1);
@@ -120,6 +121,13 @@ ATF_TC_BODY(locked, tc)
 	ATF_CHECK(!exists("dst"));
 	unlock_files(pid, life);
 	merge(0, "not any more", "dst", "src", NULL);
+	/* libgcov in another thread locks for the process. */
+	ATF_REQUIRE((fd = open("src", O_RDWR | O_CLOEXEC)) != -1);
+	memset(&lock, 0, sizeof(lock));
+	lock.l_type = F_WRLCK;
+	ATF_REQUIRE_EQ(0, fcntl(fd, F_SETLK, &lock));
+	merge(EAGAIN, "locked by the process itself", "dst", "src", NULL);
+	ATF_REQUIRE_EQ(0, close(fd));
 }
 
 /* All sources of a call have one second to become free, not one each. */

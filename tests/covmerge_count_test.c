@@ -9,8 +9,10 @@
  */
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <atf-c.h>
+#include <link.h>
 
 #include <link.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #include "../lib/covmerge.h"
+#include "helpers.h"
 
 #define N 600 /* more than is read at once */
 

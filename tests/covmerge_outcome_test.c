@@ -59,6 +59,16 @@ ATF_TC_BODY(all_or_none, tc)
 	check_text("text", "mode: set\na.go:1.1,2.2 1 1\n");
 	merge(EBADMSG, ".gcda into a profile", "text", "a", NULL);
 	free(dst);
+	/* Each file of trees, too, if one of them has others before it. */
+	shell("mkdir first second");
+	plain("first/1.gcda", GCC12, 0, 1, 1);
+	plain("first/2.gcda", GCC12, 0, 1, 1);
+	plain("second/2.gcda", GCC13, 0, 1, 1);
+	merge(ESTALE, "trees", "tree", "first", "second", NULL);
+	ATF_CHECK_STREQ("second/2.gcda", outcome.where);
+	ATF_CHECK_EQ(1, outcome.merged);
+	ATF_CHECK_EQ(1, outcome.stale);
+	ATF_CHECK(exists("tree/1.gcda") && !exists("tree/2.gcda"));
 }
 
 ATF_TC_WITHOUT_HEAD(skipped);
@@ -425,6 +435,67 @@ ATF_TC_BODY(tree_mixed, tc)
 	ATF_CHECK_STREQ("b/1.gcda", outcome.where);
 	ATF_CHECK_EQ(1, outcome.failed);
 	ATF_CHECK(!exists("dst/1.gcda"));
+	ATF_REQUIRE_EQ(0, rmdir("b/1.gcda"));
+	ATF_REQUIRE_EQ(0, symlink("../a/1.gcda", "b/1.gcda"));
+	ATF_REQUIRE_EQ(0, unlink("a/1.gcda"));
+	merge(ELOOP, "a link that is the first", "dst", "a", "b", "c", NULL);
+	ATF_CHECK_STREQ("b/1.gcda", outcome.where);
+	ATF_CHECK_EQ(1, outcome.failed);
+	ATF_CHECK(!exists("dst/1.gcda"));
+}
+
+/*
+ * A profile is known by its beginning, and the others of its name do not keep
+ * it from being merged, before it or behind it, unless they could be meant.
+ */
+ATF_TC_WITHOUT_HEAD(tree_profiles);
+ATF_TC_BODY(tree_profiles, tc)
+{
+	static const char profile[] = "mode: set\na.go:1.1,2.2 1 1\n";
+	static const struct {
+		const char *what, *make;
+		int expected;
+		unsigned skipped;
+	} t[] = {
+		{ "nothing", ":", 0, 0 },
+		{ "a link", "ln -s ../real %s/text", 0, 0 },
+		{ "a fifo", "mkfifo %s/text", 0, 0 },
+		{ "an empty file", ": >%s/text", 0, 1 },
+		{ "another text", "echo junk >%s/text", EBADMSG, 0 },
+		{ "a directory", "mkdir %s/text", EINVAL, 0 },
+	};
+	static const char *const trees[] = { "a", "c" };
+	char command[128], other[16];
+	size_t i, k;
+
+	put_text("real", profile);
+	alarm(20);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		for (k = 0; k < 2; k++) {
+			/* Before a profile, a directory is one of the tree. */
+			if (k == 0 && t[i].expected == EINVAL)
+				continue;
+			shell("rm -rf a b c dst; mkdir a b c");
+			put_text("b/text", profile);
+			(void)snprintf(
+			    other, sizeof(other), "%s/text", trees[k]);
+			(void)snprintf(
+			    command, sizeof(command), t[i].make, trees[k]);
+			shell("%s", command);
+			merge(t[i].expected, t[i].what, "dst", "a", "b", "c",
+			    NULL);
+			ATF_CHECK_EQ_MSG(
+			    t[i].skipped, outcome.skipped, "%s", t[i].what);
+			ATF_CHECK_EQ(t[i].expected != 0, outcome.failed);
+			if (t[i].expected == 0) {
+				check_text("dst/text", profile);
+				continue;
+			}
+			ATF_CHECK_STREQ(other, outcome.where);
+			ATF_CHECK_EQ(
+			    t[i].expected == EBADMSG ? 0 : -1, outcome.offset);
+			ATF_CHECK(!exists("dst/text"));
+		}
 }
 
 /* Where a path is longer than can be told, its beginning is. */
@@ -562,6 +633,77 @@ ATF_TC_BODY(disk_full, tc)
 	shell("test -z \"$(find disk -name '.gons-*')\"");
 }
 
+/* What a file system says that is asked for room. */
+static const struct room {
+	int said, expected;
+} rooms[] = {
+	{ 0, 0 },
+	{ ENOSYS, 0 },
+	{ EOPNOTSUPP, 0 },
+	{ EINTR, 0 },
+	{ ENOSPC, ENOSPC },
+	{ EDQUOT, EDQUOT },
+};
+
+static void
+merge_room(void *room)
+{
+	const struct room *r = room;
+	const struct rule rule = { SYS_fallocate, -1, 0, 0, r->said };
+	const char *src[] = { "src" };
+
+	forbid(&rule, 1);
+	errno = 0;
+	CHILD(
+	    gons_covmerge("dst", src, 1, NULL) == (r->expected == 0 ? 0 : -1));
+	CHILD(r->expected == 0 || errno == r->expected);
+}
+
+/*
+ * Before a file gets longer than it was, room is asked for; whoever does not
+ * know, or is interrupted, does not keep anything from being written.
+ */
+ATF_TC_WITHOUT_HEAD(room);
+ATF_TC_BODY(room, tc)
+{
+	size_t i;
+
+	need_filters();
+	blank("src", 1000, 1);
+	blank("old", 1000, 0);
+	for (i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		shell("cp old dst");
+		in_child(merge_room, (void *)(uintptr_t)&rooms[i]);
+		shell("cmp dst %s", rooms[i].expected == 0 ? "src" : "old");
+	}
+}
+
+/* A file system that knows no locks. */
+static void
+merge_without_locks(void *unused)
+{
+	static const struct rule rule = { SYS_fcntl, 1, ~0u, F_OFD_SETLKW,
+		ENOTSUP };
+	const char *src[] = { "src" };
+	struct gons_covstat st;
+
+	(void)unused;
+	forbid(&rule, 1);
+	CHILD(gons_covmerge("dst", src, 1, &st) == -1 && errno == ENOTSUP);
+	CHILD(strcmp(st.where, "dst") == 0);
+	CHILD(st.offset == -1); /* no byte of the file is to blame */
+}
+
+ATF_TC_WITHOUT_HEAD(without_locks);
+ATF_TC_BODY(without_locks, tc)
+{
+	need_filters();
+	put_text("src", "mode: set\na.go:1.1,2.2 1 1\n");
+	put_text("dst", "mode: set\na.go:1.1,2.2 1 0\n");
+	in_child(merge_without_locks, NULL);
+	check_text("dst", "mode: set\na.go:1.1,2.2 1 0\n");
+}
+
 /* Before Linux 3.15, on file systems that cannot, and behind old filters. */
 static void
 merge_old(void *unused)
@@ -624,11 +766,14 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, tree);
 	ATF_TP_ADD_TC(tp, tree_planted);
 	ATF_TP_ADD_TC(tp, tree_mixed);
+	ATF_TP_ADD_TC(tp, tree_profiles);
 	ATF_TP_ADD_TC(tp, tree_deep);
 	ATF_TP_ADD_TC(tp, tree_vanishing);
 	ATF_TP_ADD_TC(tp, without_stdin);
 	ATF_TP_ADD_TC(tp, limited);
 	ATF_TP_ADD_TC(tp, disk_full);
+	ATF_TP_ADD_TC(tp, room);
+	ATF_TP_ADD_TC(tp, without_locks);
 	ATF_TP_ADD_TC(tp, old_kernels);
 	ATF_TP_ADD_TC(tp, replaced);
 	return (atf_no_error());

@@ -8,11 +8,15 @@
  */
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <atf-c.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "../lib/covmerge.h"
+#include "helpers.h"
 #include "merge.h"
 
 static int here = -1;
@@ -155,11 +159,94 @@ ATF_TC_BODY(too_late, tc)
 	shell("test -z \"$(ls -A home)\"");
 }
 
+/*
+ * The number 0 is as good as any other.  A destination gets it if somebody has
+ * made it while the sum, which was another file then, was written.
+ */
+static void
+take_without_stdin(void *unused)
+{
+	struct policy how;
+	struct merge m;
+	struct dir dir = { NULL, ".", -1, 0, 0, "" };
+	struct place dst = { &dir, "home/a.gcda" };
+	struct input in;
+	int home;
+
+	(void)unused;
+	CHILD((here = open(".", OPEN_DIR)) > STDERR_FILENO);
+	CHILD((home = open("home", OPEN_PATH)) > STDERR_FILENO);
+	(void)close(STDIN_FILENO);
+	gons__cov_take(here, "data", home, "home", 0, soon());
+	CHILD(fcntl(STDIN_FILENO, F_GETFD) == -1);
+	CHILD(exists("home/a.gcda") && !exists("data"));
+	memset(&how, 0, sizeof(how));
+	memset(&m, 0, sizeof(m));
+	m.how = &how;
+	dir.fd = here;
+	CHILD(gons__cov_dst(&m, &dst, 0, 0, &in) == 0);
+	CHILD(in.fd == STDIN_FILENO);
+}
+
+ATF_TC_WITHOUT_HEAD(without_stdin);
+ATF_TC_BODY(without_stdin, tc)
+{
+	shell("mkdir home data");
+	plain("data/a.gcda", GCC12, 0, 1, 1);
+	in_child(take_without_stdin, NULL);
+}
+
+static sigset_t blocked; /* in front of the signal */
+
+/* Ends the process at once if SIGTERM has blocked another signal. */
+static void
+look_at_mask(void)
+{
+	sigset_t now;
+	int signo;
+
+	if (sigprocmask(SIG_BLOCK, NULL, &now) != 0)
+		_exit(1);
+	for (signo = 1; signo < NSIG; signo++)
+		if (signo != SIGTERM && sigismember(&now, signo) == 1 &&
+		    sigismember(&blocked, signo) != 1)
+			_exit(2);
+}
+
+/*
+ * What a child does at its exit it also does after SIGTERM, and may need any
+ * other signal for it, or execute a program that does.
+ */
+ATF_TC_WITHOUT_HEAD(terminated);
+ATF_TC_BODY(terminated, tc)
+{
+	int fd[2] = { -1, -1 }, status;
+	pid_t pid;
+
+	ATF_REQUIRE_EQ(0, mkdir("data", 0755));
+	ATF_REQUIRE((fd[0] = open("data", OPEN_DIR)) != -1);
+	ATF_REQUIRE((pid = fork()) != -1);
+	if (pid == 0) {
+		CHILD(signal(SIGTERM, SIG_DFL) != SIG_ERR);
+		gons__cov_child(fd, 0);
+		CHILD(atexit(look_at_mask) == 0);
+		CHILD(sigprocmask(SIG_BLOCK, NULL, &blocked) == 0);
+		(void)raise(SIGTERM);
+		_exit(3);
+	}
+	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
+	ATF_CHECK_MSG(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM,
+	    "status %#x", status);
+	close(fd[0]);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, replaced);
 	ATF_TP_ADD_TC(tp, refused);
 	ATF_TP_ADD_TC(tp, strip);
 	ATF_TP_ADD_TC(tp, too_late);
+	ATF_TP_ADD_TC(tp, without_stdin);
+	ATF_TP_ADD_TC(tp, terminated);
 	return atf_no_error();
 }

@@ -8,6 +8,10 @@
  * leave.
  */
 
+#include <linux/seccomp.h>
+
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,9 +19,12 @@
 #include <atf-c.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <gons.h>
 
@@ -82,6 +89,104 @@ ATF_TC_BODY(start_refused, tc)
 		no_child_is_left();
 	}
 	gons_reexec_free(req);
+}
+
+/*
+ * The process that becomes the child lets the host go on before it has ended
+ * where it cannot be executed, and is waited for all the same: time and again,
+ * since one that is not is seen only now and then.
+ */
+ATF_TC_WITHOUT_HEAD(start_refused_often);
+ATF_TC_BODY(start_refused_often, tc)
+{
+	struct gons_reexec *req;
+	int i;
+
+	refuse_to_execute();
+	ATF_REQUIRE((req = gons_reexec_new("act")) != NULL);
+	for (i = 0; i < 300; i++) {
+		ATF_REQUIRE_ERRNO(EACCES, gons_reexec_start(req) == -1);
+		ATF_REQUIRE_ERRNO(
+		    ECHILD, waitpid(-1, NULL, WNOHANG | __WALL) == -1);
+	}
+	gons_reexec_free(req);
+}
+
+/*
+ * Until it executes the child has the host's memory, and for a moment its
+ * handlers, too, which must not run there.
+ */
+static pid_t host;
+static int asked; /* the descriptor of the filter */
+static int go[2]; /* tells of it */
+static int told; /* a child was sent a signal */
+static int strays; /* signals that were handled in a child */
+
+static void
+count_strays(int signo)
+{
+	(void)signo;
+	if ((pid_t)syscall(SYS_getpid) != host)
+		__atomic_fetch_add(&strays, 1, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Handlers are taken away one after the other: a signal of a high number comes
+ * while one of a low number is being dealt with.
+ */
+static void *
+signal_children(void *unused)
+{
+	struct seccomp_notif call;
+	struct seccomp_notif_resp answer;
+	char c;
+
+	CHILD(read(go[0], &c, 1) == 1);
+	for (;;) {
+		memset(&call, 0, sizeof(call));
+		memset(&answer, 0, sizeof(answer));
+		if (ioctl(asked, SECCOMP_IOCTL_NOTIF_RECV, &call) == -1) {
+			CHILD(errno == EINTR || errno == ENOENT);
+			continue;
+		}
+		if ((pid_t)call.pid != host && call.data.args[0] == SIGUSR1 &&
+		    kill((pid_t)call.pid, SIGWINCH) == 0)
+			__atomic_fetch_add(&told, 1, __ATOMIC_SEQ_CST);
+		answer.id = call.id;
+		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+		(void)ioctl(asked, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	}
+	return unused;
+}
+
+static void
+start_and_signal(void *unused)
+{
+	struct gons_reexec *req = gons_reexec_new("act");
+	pthread_t thread;
+
+	(void)unused;
+	host = getpid();
+	CHILD(req != NULL);
+	CHILD(signal(SIGUSR1, count_strays) != SIG_ERR);
+	CHILD(signal(SIGWINCH, count_strays) != SIG_ERR);
+	CHILD(pipe(go) == 0);
+	CHILD(pthread_create(&thread, NULL, signal_children, NULL) == 0);
+	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHILD((asked = ask_about(SYS_rt_sigaction)) != -1);
+	CHILD(write(go[1], "", 1) == 1);
+	CHILD(gons_reexec_run(req) == 0);
+	CHILD(__atomic_load_n(&told, __ATOMIC_SEQ_CST) > 0);
+	CHILD(__atomic_load_n(&strays, __ATOMIC_SEQ_CST) == 0);
+	gons_reexec_free(req);
+}
+
+ATF_TC_WITHOUT_HEAD(start_unhandled);
+ATF_TC_BODY(start_unhandled, tc)
+{
+	need_filters();
+	need_execveat();
+	in_child(start_and_signal, NULL);
 }
 
 /* A process that cannot be told of is not started, nor one left behind. */
@@ -176,6 +281,8 @@ ATF_TC_BODY(prepare_refused, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, start_refused);
+	ATF_TP_ADD_TC(tp, start_refused_often);
+	ATF_TP_ADD_TC(tp, start_unhandled);
 	ATF_TP_ADD_TC(tp, start_without);
 	ATF_TP_ADD_TC(tp, sealed_cut);
 	ATF_TP_ADD_TC(tp, prepare_refused);
