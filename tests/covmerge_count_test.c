@@ -9,10 +9,8 @@
  */
 
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include <atf-c.h>
-#include <link.h>
 
 #include <link.h>
 #include <stdlib.h>
@@ -20,7 +18,6 @@
 #include <unistd.h>
 
 #include "../lib/covmerge.h"
-#include "helpers.h"
 
 #define N 600 /* more than is read at once */
 
