@@ -125,9 +125,6 @@ open_how(int dir, const char *path, int flags, unsigned resolve)
 	int fd, tries = 0;
 
 	how.mode = 0;
-	/* O_PATH is refused together with what would be ignored. */
-	if ((flags & O_PATH) == 0)
-		flags |= O_NOCTTY | O_LARGEFILE;
 	how.flags = (unsigned)(flags | O_CLOEXEC);
 	how.resolve = resolve;
 	do

@@ -203,26 +203,48 @@ await_end(pid_t pid, pid_t tid)
 	}
 }
 
-/* Which namespace is it, of this thread or of its children?  0: not known. */
-static uint64_t
-ns_ino(int proc, const char *path)
+/* Which namespace is it, of this thread or of its children?  0 or errno. */
+static int
+ns_ino(int proc, const char *path, uint64_t *ino)
 {
 	struct stat st;
-	uint64_t ino = 0;
-	int fd;
+	int errnum = 0, fd;
 
 	if ((fd = gons__proc_link(proc, path, O_PATH, NULL)) < 0)
-		return 0;
+		return -fd;
 	if (fstat(fd, &st) == 0)
-		ino = st.st_ino;
+		*ino = st.st_ino;
+	else
+		errnum = errno;
 	(void)close(fd);
-	return ino;
+	return errnum;
+}
+
+/*
+ * Do children go elsewhere?  A pid namespace that has no process yet has no
+ * file, only the link to it, which Linux before 4.12 has not.  What cannot be
+ * looked at for another reason may be the same as the own.
+ */
+static int
+differ(int proc, const char *own, const char *next)
+{
+	uint64_t here, there;
+	int errnum, fd;
+
+	if (ns_ino(proc, own, &here) != 0)
+		return 0;
+	if ((errnum = ns_ino(proc, next, &there)) == 0)
+		return here != there;
+	if (errnum != ENOENT ||
+	    (fd = gons__proc_file(proc, next, O_PATH | O_NOFOLLOW)) < 0)
+		return 0;
+	(void)close(fd);
+	return 1;
 }
 
 /*
  * The kernel makes no thread while children are to go to another pid or time
- * namespace; a pid namespace that has no process yet has no file either.  musl
- * says EAGAIN whatever the reason is.
+ * namespace.  musl says EAGAIN whatever the reason is.
  */
 static void
 explain_thread(struct gons_error *error)
@@ -236,7 +258,6 @@ explain_thread(struct gons_error *error)
 		{ GONS_TIME, "thread-self/ns/time",
 		    "thread-self/ns/time_for_children" },
 	};
-	uint64_t own, next;
 	int proc;
 	size_t i;
 
@@ -245,9 +266,7 @@ explain_thread(struct gons_error *error)
 	if ((proc = gons__proc_open()) < 0)
 		return;
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		own = ns_ino(proc, kinds[i].own);
-		next = ns_ino(proc, kinds[i].next);
-		if (own == 0 || own == next)
+		if (!differ(proc, kinds[i].own, kinds[i].next))
 			continue;
 		error->hint = GONS_HINT_CHILD;
 		error->value = kinds[i].type;

@@ -534,6 +534,12 @@ no_waitid_body(void *errnum)
 	CHILD(gons_reexec_setflags(req, rx_mode) == 0);
 	CHILD(gons_reexec_run(req) == 0);
 	gons_reexec_free(req);
+	/* there is another way to ask how it ended */
+	req = rx_script("raise 9");
+	CHILD(gons_reexec_run(req) == -1);
+	CHILD(gons_reexec_failure(req) == GONS_FAIL_SIGNAL);
+	CHILD(gons_reexec_status(req) == SIGKILL);
+	gons_reexec_free(req);
 	errno = 0;
 	CHILD(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
 }
@@ -623,7 +629,8 @@ static const struct rx_case cases[] = {
 	{ "supervisor_killed_asked", supervisor_killed_asked,
 	    RX_EXEC | RX_UNCOUNTED,
 	    "nor if that was killed when it should have killed the action" },
-	{ "no_waitid", no_waitid, 0, "a filter of waitid leaves no zombie" },
+	{ "no_waitid", no_waitid, 0,
+	    "a filter of waitid leaves no zombie, and hides no status" },
 	{ "unreadable", unreadable, RX_ONCE,
 	    "a host that may not read the output does not try all the time" },
 	{ "no_wait", no_wait, 0,

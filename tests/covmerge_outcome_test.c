@@ -111,6 +111,13 @@ ATF_TC_BODY(skipped, tc)
 	merge(EINVAL, "into itself", "a", "a", NULL);
 	merge(EINVAL, "into itself", "tree", "tree", NULL);
 	ATF_CHECK(!exists("new"));
+	/* of a tree that is none nothing is begun, whatever the others have */
+	plain("tree/1.gcda", GCC12, 0, 1, 1);
+	ATF_REQUIRE_EQ(0, symlink("tree", "link"));
+	merge(ELOOP, "tree and link", "new", "tree", "link", NULL);
+	ATF_CHECK_STREQ("link", outcome.where);
+	ATF_CHECK_EQ(0, outcome.merged);
+	ATF_CHECK(!exists("new"));
 }
 
 /* What is wrong, and where: in which file, at which byte, or at none. */

@@ -77,6 +77,23 @@ ATF_TC_BODY(another_file, tc)
 	ATF_CHECK_MSG(!is_open(fd[1]), "left its own open");
 }
 
+/* The trusted /proc is not asked any more once its number is another file's. */
+ATF_TC_WITHOUT_HEAD(another_proc);
+ATF_TC_BODY(another_proc, tc)
+{
+	int fd, other;
+
+	know_proc();
+	ATF_REQUIRE((fd = gons__kept_proc()) != -1);
+	ATF_REQUIRE((other = open(".", O_RDONLY | O_DIRECTORY)) != -1);
+	ATF_REQUIRE_EQ(fd, dup2(other, fd));
+	ATF_CHECK_EQ(-1, gons__kept_proc());
+	ATF_REQUIRE_EQ(0, close(fd));
+	ATF_CHECK_EQ(-1, gons__kept_proc());
+	gons__keep_proc(-1);
+	(void)close(other);
+}
+
 /* As before Linux 6.9, where all pidfds have one inode. */
 ATF_TC_WITHOUT_HEAD(nameless_pidfd);
 ATF_TC_BODY(nameless_pidfd, tc)
@@ -514,6 +531,7 @@ ATF_TC_BODY(pieces, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, another_file);
+	ATF_TP_ADD_TC(tp, another_proc);
 	ATF_TP_ADD_TC(tp, nameless_pidfd);
 	ATF_TP_ADD_TC(tp, nameless_info);
 	ATF_TP_ADD_TC(tp, unknown_end);

@@ -537,6 +537,39 @@ ATF_TC_BODY(fresh_as_zero, tc)
 	in_child(open_as_zero, NULL);
 }
 
+/* Who may begin to make a new one may be refused at each later step. */
+static void
+refused_later_body(void *arg)
+{
+	int fds = count_fds();
+
+	CHILD(fcntl(0, F_GETFD) != -1);
+	forbid(arg, 1);
+	CHILD(gons__proc_private() == -EPERM);
+	CHILD(gons__proc_open() == -ENOENT);
+	CHILD(fcntl(0, F_GETFD) != -1);
+	CHILD(count_fds() == fds);
+}
+
+ATF_TC(refused_later);
+ATF_TC_HEAD(refused_later, tc)
+{
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+ATF_TC_BODY(refused_later, tc)
+{
+	static struct rule rules[] = {
+		{ NR_fsconfig, -1, 0, 0, EPERM },
+		{ NR_fsmount, -1, 0, 0, EPERM },
+	};
+
+	need_filters();
+	own_mounts();
+	ATF_REQUIRE_EQ(0, mount("none", "/proc", "tmpfs", 0, NULL));
+	in_child(refused_later_body, &rules[0]);
+	in_child(refused_later_body, &rules[1]);
+}
+
 /* What is mounted may be descriptor 0, and is no reason to make a new one. */
 static void
 mounted_as_zero_body(void *unused)
@@ -648,6 +681,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, still_valid);
 	ATF_TP_ADD_TC(tp, disturbed_lookups);
 	ATF_TP_ADD_TC(tp, fresh_as_zero);
+	ATF_TP_ADD_TC(tp, refused_later);
 	ATF_TP_ADD_TC(tp, opened_as_zero);
 	ATF_TP_ADD_TC(tp, fuse_reference);
 	return atf_no_error();

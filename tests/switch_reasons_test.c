@@ -6,6 +6,8 @@
  * switch.o: why the kernel refused.
  */
 
+#include <linux/capability.h>
+
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -265,6 +267,63 @@ ATF_TC_BODY(no_answer, tc)
 		FAILS(r, GONS_STAGE_JOIN, table[i].errnum, GONS_NET,
 		    table[i].hint, strerror(table[i].errnum));
 	}
+	target_stop(&t);
+}
+
+static void
+fail_one(void)
+{
+	meddle_fail(ENOMEM, 1);
+}
+
+/* Without the capability; each question to the kernel fails in its turn. */
+static void
+ask_in_vain(void *arg)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
+		0 };
+	struct __user_cap_data_struct none[2];
+	struct gons_env env;
+	struct gons_error error;
+	int asked, known = 0, nth = 0;
+
+	memset(none, 0, sizeof(none));
+	CHILD(syscall(SYS_capset, &head, none) == 0);
+	(void)gons_envparse(NULL, &env);
+	env.path[GONS_NET] = arg;
+	meddle(SYS_ioctl);
+	do {
+		(void)meddled();
+		meddle_then(++nth, fail_one);
+		CHILD(gons_switch(&env, NULL, &error) == -1);
+		asked = meddled();
+		CHILD(error.errnum == EPERM);
+		if (nth <= asked && error.hint == GONS_HINT_NONE)
+			continue;
+		CHILD(error.hint == GONS_HINT_SELF);
+		if (nth <= asked)
+			known = nth;
+	} while (nth <= asked);
+	/*
+	 * Without the answer to any of the last four nothing is known: who owns
+	 * it, who is the parent of that, who has made it, and whether the
+	 * parent, having none to be seen, is the own one.
+	 */
+	CHILD(asked >= 5 && known <= asked - 4);
+}
+
+ATF_TC_WITHOUT_HEAD(unanswered);
+ATF_TC_BODY(unanswered, tc)
+{
+	char ref[32];
+	struct target t;
+
+	(void)tc;
+	need_filters();
+	sandbox(0);
+	target_start(&t, USERNET, 0);
+	(void)snprintf(ref, sizeof(ref), "fd:%d", open_ref(t.refs[GONS_NET]));
+	in_child(ask_in_vain, ref);
 	target_stop(&t);
 }
 
@@ -542,6 +601,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, denied_unknown);
 	ATF_TP_ADD_TC(tp, denied_deep);
 	ATF_TP_ADD_TC(tp, no_answer);
+	ATF_TP_ADD_TC(tp, unanswered);
 	ATF_TP_ADD_TC(tp, limits);
 	ATF_TP_ADD_TC(tp, no_setns);
 	ATF_TP_ADD_TC(tp, hints_without_proc);

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -453,6 +454,107 @@ ATF_TC_BODY(target_denied, tc)
 	target_stop(&t);
 }
 
+struct few {
+	char ref[32];
+	int more; /* descriptors that may be opened, at most 3 */
+};
+
+/* Whatever is the one too many, the failure tells of it. */
+static void
+switch_with_few(void *arg)
+{
+	const struct few *few = arg;
+	struct gons_env env;
+	struct gons_error error;
+	struct rlimit limit;
+	int fd[4], i;
+
+	for (i = 0; i <= few->more; i++)
+		CHILD((fd[i] = dup(0)) != -1);
+	/* the last of them is the first that the limit forbids */
+	CHILD(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = (rlim_t)fd[few->more];
+	for (i = 0; i <= few->more; i++)
+		close(fd[i]);
+	CHILD(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	(void)gons_envparse(NULL, &env);
+	env.target = few->ref;
+	memset(&error, 0x55, sizeof(error));
+	errno = 0;
+	CHILD(gons_switch(&env, NULL, &error) == -1);
+	CHILD(errno == EMFILE && error.errnum == EMFILE);
+	CHILD(error.stage == GONS_STAGE_OPEN && error.type == -1);
+	CHILD(error.hint == GONS_HINT_NONE && error.joined == 0);
+	CHILD(strcmp(few->ref, error.what) == 0);
+}
+
+ATF_TC_WITHOUT_HEAD(target_few_descriptors);
+ATF_TC_BODY(target_few_descriptors, tc)
+{
+	struct target t;
+	struct few few;
+
+	need_userns();
+	target_start(&t, USERNET, 0);
+	(void)snprintf(few.ref, sizeof(few.ref), "fd:%d", pidfd_of(t.pid));
+	for (few.more = 0; few.more < 3; few.more++)
+		in_child(switch_with_few, &few);
+	target_stop(&t);
+}
+
+static void
+fail_one(void)
+{
+	meddle_fail(ENOMEM, 1);
+}
+
+/*
+ * The target is the file of a namespace.  If that cannot be found out, for want
+ * of anything, the namespace is not joined in place of a process's.
+ */
+static void
+switch_unknown(void *arg)
+{
+	struct gons_env env;
+	struct gons_error error;
+	struct nsids before, now;
+	int called, nth = 0;
+
+	ns_own(&before);
+	(void)gons_envparse(NULL, &env);
+	env.target = arg;
+	env.order = "net";
+	meddle(SYS_statx);
+	do {
+		(void)meddled();
+		meddle_then(++nth, fail_one);
+		CHILD(gons_switch(&env, NULL, &error) == -1);
+		called = meddled();
+		/* where stat(2) is statx(2), ns_own() calls it, too */
+		meddle_then(0, fail_one);
+		CHILD(error.errnum == (nth <= called ? ENOMEM : EINVAL));
+		CHILD(error.stage == GONS_STAGE_OPEN);
+		ns_own(&now);
+		CHILD(memcmp(&now, &before, sizeof(now)) == 0);
+	} while (nth <= called);
+	CHILD(nth > 2);
+}
+
+ATF_TC_WITHOUT_HEAD(target_unknown);
+ATF_TC_BODY(target_unknown, tc)
+{
+	char ref[32];
+	struct target t;
+
+	(void)tc;
+	need_filters();
+	sandbox(0);
+	target_start(&t, CLONE_NEWNET, 0);
+	(void)snprintf(ref, sizeof(ref), "fd:%d", open_ref(t.refs[GONS_NET]));
+	in_child(switch_unknown, ref);
+	target_stop(&t);
+}
+
 /* Kernels before 5.3, and before 5.8. */
 ATF_TC_WITHOUT_HEAD(target_old_kernels);
 ATF_TC_BODY(target_old_kernels, tc)
@@ -803,6 +905,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, target_exits);
 	ATF_TP_ADD_TC(tp, target_all_or_none);
 	ATF_TP_ADD_TC(tp, target_denied);
+	ATF_TP_ADD_TC(tp, target_few_descriptors);
+	ATF_TP_ADD_TC(tp, target_unknown);
 	ATF_TP_ADD_TC(tp, target_old_kernels);
 	ATF_TP_ADD_TC(tp, target_by_proc);
 	ATF_TP_ADD_TC(tp, target_no_proc);

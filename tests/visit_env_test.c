@@ -501,14 +501,19 @@ nothing(void *arg)
 static void
 after_time(void *arg)
 {
+	static const struct rule older[] = {
+		{ SYS_clone3, -1, 0, 0, ENOSYS },
+		{ SYS_clone, -1, 0, 0, EINVAL },
+	};
 	struct gons_env env = { 0 };
 	struct nsids own, there;
 	pthread_t thread;
 	int errnum, r;
 
-	(void)arg;
 	CHILD(unshare(CLONE_NEWTIME) == 0);
 	ns_own(&own);
+	if (arg != NULL)
+		forbid(older, sizeof(older) / sizeof(older[0]));
 	if ((errnum = pthread_create(&thread, NULL, nothing, NULL)) == 0)
 		(void)pthread_join(thread, NULL);
 	r = gons_visit(&env, NULL, see, &there, NULL, &error);
@@ -532,6 +537,8 @@ ATF_TC_HEAD(after_time_namespace, tc)
 }
 ATF_TC_BODY(after_time_namespace, tc)
 {
+	static int older_kernel;
+
 	(void)tc;
 	if (THREAD_SANITIZER)
 		atf_tc_skip("the sanitizer has a thread of its own");
@@ -539,6 +546,8 @@ ATF_TC_BODY(after_time_namespace, tc)
 	if (ns_id("/proc/self/ns/time_for_children") == 0)
 		atf_tc_skip("the kernel has no time namespaces");
 	in_child(after_time, NULL);
+	need_filters();
+	in_child(after_time, &older_kernel);
 }
 
 ATF_TP_ADD_TCS(tp)

@@ -8,6 +8,7 @@
  */
 
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -30,7 +31,11 @@
 
 #include "helpers.h"
 #include "internal.h"
+#include "sw.h"
 #include "visits.h"
+
+#define NR_open_tree NEWER(428)
+#define NR_move_mount NEWER(429)
 
 #define SLACK (LONG_MAX / 2) /* ns */
 
@@ -161,6 +166,37 @@ full_table(void *arg)
 }
 
 static void
+fail_one(void)
+{
+	meddle_fail(EMFILE, 1);
+}
+
+/* Why it is cannot be known if one of the namespaces cannot be looked at. */
+static void
+full_table_unknown(void *unused)
+{
+	struct rlimit none = { 0, 0 };
+	struct gons_env env;
+	int asked, nth = 0;
+
+	(void)unused;
+	drop_to_nobody();
+	meddle(SYS_openat);
+	CHILD(setrlimit(RLIMIT_NPROC, &none) == 0);
+	memset(&env, 0, sizeof(env));
+	do {
+		(void)meddled();
+		meddle_then(++nth, fail_one);
+		calls = 0;
+		expect_error(
+		    gons_visit(&env, NULL, count_call, NULL, NULL, &failure),
+		    GONS_STAGE_VISIT, EAGAIN, -1, GONS_HINT_NONE);
+		asked = meddled();
+	} while (nth <= asked);
+	CHILD(asked > 0);
+}
+
+static void
 little_memory(void *arg)
 {
 	/* less than a stack beyond what there is */
@@ -182,6 +218,8 @@ ATF_TC_BODY(no_process, tc)
 	if (SANITIZER)
 		atf_tc_skip("the sanitizer makes threads, too");
 	in_child(full_table, NULL);
+	need_filters();
+	in_child(full_table_unknown, NULL);
 }
 
 ATF_TC(no_memory);
@@ -195,6 +233,55 @@ ATF_TC_BODY(no_memory, tc)
 	if (SANITIZER)
 		atf_tc_skip("the sanitizer needs memory, too");
 	in_child(little_memory, NULL);
+}
+
+/* A full table of processes, and one of the two files cannot be looked at. */
+static void
+full_table_without(void *arg)
+{
+	const char *hidden = arg;
+	struct rlimit none = { 0, 0 };
+	struct gons_env env;
+	int from, to;
+
+	from = (int)syscall(NR_open_tree, AT_FDCWD, "file", 1 /* CLONE */);
+	CHILD(from != -1);
+	CHILD((to = open(hidden, O_PATH | O_NOFOLLOW)) != -1);
+	CHILD(syscall(NR_move_mount, from, "", to, "", 0x44 /* EMPTY_PATH */) ==
+	      0);
+	CHILD(ns_id(hidden) == ns_id("file"));
+	drop_to_nobody();
+	CHILD(setrlimit(RLIMIT_NPROC, &none) == 0);
+	memset(&env, 0, sizeof(env));
+	calls = 0;
+	expect_error(gons_visit(&env, NULL, count_call, NULL, NULL, &failure),
+	    GONS_STAGE_VISIT, EAGAIN, -1, GONS_HINT_NONE);
+}
+
+ATF_TC(no_process_unseen);
+ATF_TC_HEAD(no_process_unseen, tc)
+{
+	atf_tc_set_md_var(tc, "descr",
+	    "a full table of processes is not taken for a pid namespace");
+	atf_tc_set_md_var(tc, "require.user", "root");
+}
+ATF_TC_BODY(no_process_unseen, tc)
+{
+	static char hidden[][64] = { "/proc/thread-self/ns/pid",
+		"/proc/thread-self/ns/pid_for_children" };
+	size_t i;
+
+	(void)tc;
+	need_nobody();
+	if (SANITIZER)
+		atf_tc_skip("the sanitizer makes threads, too");
+	ATF_REQUIRE_EQ(0, unshare(CLONE_NEWNS));
+	ATF_REQUIRE_EQ(0, mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	(void)close(open("file", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+	if (syscall(NR_open_tree, AT_FDCWD, "file", 0) == -1 && errno == ENOSYS)
+		atf_tc_skip("nothing can be mounted over a link");
+	for (i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		in_child(full_table_without, hidden[i]);
 }
 
 /* The visit itself needs no descriptor where the reference is one. */
@@ -277,7 +364,8 @@ no_setns(void *arg)
 static void
 no_tgkill(void *arg)
 {
-	const struct rule rule = { SYS_tgkill, -1, 0, 0, EPERM };
+	/* asking; a signal would be let through, and end the wait */
+	const struct rule rule = { SYS_tgkill, 2, ~0u, 0, EPERM };
 	struct timespec from, to;
 	struct gons_env env;
 
@@ -454,6 +542,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, errors);
 	ATF_TP_ADD_TC(tp, bad_order);
 	ATF_TP_ADD_TC(tp, no_process);
+	ATF_TP_ADD_TC(tp, no_process_unseen);
 	ATF_TP_ADD_TC(tp, no_memory);
 	ATF_TP_ADD_TC(tp, no_descriptors);
 	ATF_TP_ADD_TC(tp, filters);
