@@ -158,7 +158,8 @@ travel(void *arg)
 
 /*
  * The user of a program with privileges may have chosen a timer slack of hours,
- * by which a sleep could last longer than it is to.
+ * by which a sleep could last longer than it is to.  It is an unsigned number:
+ * with 32 bits that of 3 seconds is negative.  -1: not known.
  */
 static void
 nap(void)
@@ -168,7 +169,7 @@ nap(void)
 
 	(void)syscall(SYS_prctl, PR_SET_TIMERSLACK, NAP, 0, 0, 0);
 	(void)nanosleep(&time, NULL);
-	if (slack > 0)
+	if (slack != -1)
 		(void)syscall(SYS_prctl, PR_SET_TIMERSLACK, slack, 0, 0, 0);
 }
 
