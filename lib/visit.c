@@ -37,9 +37,9 @@ struct visit {
 	struct gons_error *error;
 	int (*fn)(void *);
 	void *arg;
+	sigset_t mask; /* of the thread */
 	pid_t tid;
 	pid_t pid; /* of the process; 0: not asked for yet */
-	int unblock; /* the caller blocks what a visit does not */
 	int errnum; /* 0: fn has been called; -1: the thread has not said yet */
 	int returned, value; /* fn may leave by pthread_exit(3), too */
 };
@@ -93,9 +93,9 @@ check(const struct gons_env *env, const struct gons_order *order,
 	return 0;
 }
 
-/* Signals that a thread causes by its own code. */
+/* Signals that a thread causes by its own code; 0 ends them. */
 static const int raised[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS,
-	SIGABRT };
+	SIGABRT, 0 };
 
 /*
  * The host's handlers belong to its own threads.  Not blocked are those above
@@ -108,7 +108,7 @@ visit_mask(sigset_t *mask)
 	size_t i;
 
 	(void)sigfillset(mask);
-	for (i = 0; i < sizeof(raised) / sizeof(raised[0]); i++)
+	for (i = 0; raised[i] != 0; i++)
 		(void)sigdelset(mask, raised[i]);
 }
 
@@ -128,15 +128,12 @@ static void *
 travel(void *arg)
 {
 	struct visit *v = arg;
-	sigset_t mask;
 	pid_t pid;
 	int value;
 
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-	if (v->unblock) {
-		visit_mask(&mask);
-		(void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
-	}
+	/* the caller may block what a visit does not */
+	(void)pthread_sigmask(SIG_SETMASK, &v->mask, NULL);
 	(void)syscall(SYS_prctl, PR_SET_NAME, "gons-visit", 0, 0, 0);
 	v->tid = (pid_t)syscall(SYS_gettid);
 	gons__visit_begin();
@@ -158,7 +155,8 @@ travel(void *arg)
 
 /*
  * The user of a program with privileges may have chosen a timer slack of hours,
- * by which a sleep could last longer than it is to.
+ * by which a sleep could last longer than it is to.  It is an unsigned number:
+ * with 32 bits that of 3 seconds is negative.  -1: not known.
  */
 static void
 nap(void)
@@ -168,7 +166,7 @@ nap(void)
 
 	(void)syscall(SYS_prctl, PR_SET_TIMERSLACK, NAP, 0, 0, 0);
 	(void)nanosleep(&time, NULL);
-	if (slack > 0)
+	if (slack != -1)
 		(void)syscall(SYS_prctl, PR_SET_TIMERSLACK, slack, 0, 0, 0);
 }
 
@@ -283,8 +281,8 @@ static int
 start(struct visit *v, pthread_t *thread)
 {
 	pthread_attr_t attr;
-	sigset_t mask, old;
-	size_t i, size;
+	sigset_t old;
+	size_t size;
 	int errnum;
 
 	if ((errnum = pthread_attr_init(&attr)) != 0)
@@ -295,11 +293,8 @@ start(struct visit *v, pthread_t *thread)
 		size = STACK_MAX;
 	errnum = pthread_attr_setstacksize(&attr, size);
 	if (errnum == 0) {
-		visit_mask(&mask);
-		(void)pthread_sigmask(SIG_BLOCK, &mask, &old);
-		v->unblock = 0;
-		for (i = 0; i < sizeof(raised) / sizeof(raised[0]); i++)
-			v->unblock |= sigismember(&old, raised[i]) == 1;
+		visit_mask(&v->mask);
+		(void)pthread_sigmask(SIG_BLOCK, &v->mask, &old);
 		errnum = pthread_create(thread, &attr, travel, v);
 		(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	}

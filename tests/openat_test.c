@@ -712,6 +712,68 @@ ATF_TC_BODY(shortage, tc)
 	both_worlds(few_descriptors);
 }
 
+/* What a file is found by may be standard input, which is closed. */
+static void
+no_stdin(void)
+{
+	int before, fd, i;
+
+	CHILD(dup2(1, 0) == 0);
+	close(0);
+	CHILD((fd = gons_openat(root, "file", O_RDONLY)) != -1);
+	CHILD(holds(fd, THERE));
+	close(fd);
+	before = count_fds();
+	for (i = 0; i < 4; i++) {
+		CHILD((fd = gons_openat(root, "file", O_RDONLY)) != -1);
+		CHILD(holds(fd, THERE));
+		close(fd);
+	}
+	CHILD(count_fds() == before);
+}
+
+/*
+ * As many are free as it takes to make a /proc, but none where it could be kept:
+ * standard input is not taken for it.
+ */
+static void
+nothing_but_standard_ones(void)
+{
+	struct rlimit few = { 3, 0 }, many;
+	int errnum, fd, i, saved[3];
+
+	CHILD(getrlimit(RLIMIT_NOFILE, &many) == 0);
+	few.rlim_max = many.rlim_max;
+	for (i = 0; i < 3; i++)
+		CHILD((saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 3)) != -1);
+	CHILD(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	for (i = 0; i < 3; i++)
+		close(i);
+	fd = gons_openat(root, "file", O_RDONLY);
+	errnum = errno;
+	CHILD(setrlimit(RLIMIT_NOFILE, &many) == 0);
+	for (i = 0; i < 3; i++)
+		(void)dup2(saved[i], i);
+	CHILD(fd == -1 && errnum == EMFILE);
+}
+
+ATF_TC(standard);
+ATF_TC_HEAD(standard, tc)
+{
+	atf_tc_set_md_var(
+	    tc, "descr", "standard descriptors are closed, and none but those");
+}
+ATF_TC_BODY(standard, tc)
+{
+	(void)tc;
+	if (SANITIZER)
+		atf_tc_skip("the sanitizer may have descriptors");
+	ATF_REQUIRE(mkdir("input", 0755) == 0 && chdir("input") == 0);
+	both_worlds(no_stdin);
+	ATF_REQUIRE(chdir("..") == 0);
+	both_worlds(nothing_but_standard_ones);
+}
+
 /* The kernel gives up a look-up beside which a directory is renamed. */
 static void
 renamed_beside(void)
@@ -791,6 +853,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, descriptors);
 	ATF_TP_ADD_TC(tp, tables);
 	ATF_TP_ADD_TC(tp, shortage);
+	ATF_TP_ADD_TC(tp, standard);
 	ATF_TP_ADD_TC(tp, renames);
 	ATF_TP_ADD_TC(tp, old_kernel);
 	return atf_no_error();

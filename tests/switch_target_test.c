@@ -315,19 +315,26 @@ end_looked_at(void)
 
 /* 0 or an errno value. */
 static int
-switch_to_looked_at(void)
+switch_to(const char *target)
 {
-	char pid[16];
 	struct gons_env env;
 	struct gons_error error;
 
 	(void)gons_envparse(NULL, &env);
-	(void)snprintf(pid, sizeof(pid), "%d", (int)looked_at);
-	env.target = pid;
+	env.target = target;
 	if (gons_switch(&env, NULL, &error) == 0)
 		return 0;
 	CHILD(error.hint == GONS_HINT_NONE);
 	return error.errnum;
+}
+
+static int
+switch_to_looked_at(void)
+{
+	char pid[16];
+
+	(void)snprintf(pid, sizeof(pid), "%d", (int)looked_at);
+	return switch_to(pid);
 }
 
 static void
@@ -373,6 +380,49 @@ ATF_TC_BODY(target_exits, tc)
 	need_filters();
 	in_child(end_while_looked_at, &by_proc[0]);
 	in_child(end_while_looked_at, &by_proc[1]);
+}
+
+/* Descriptor 0 is one like any other: the target's, or that of /proc. */
+static void
+switch_by_stdin(void *arg)
+{
+	const struct target *t = arg;
+
+	CHILD(dup2(pidfd_of(t->pid), 0) == 0);
+	CHILD(switch_to("fd:0") == 0);
+	CHILD(ns_id("/proc/self/ns/net") == ns_id(t->refs[GONS_NET]));
+}
+
+static void
+zombie_without_stdin(void *arg)
+{
+	static const struct rule no_ioctls = PIDFD_IOCTLS;
+	char ref[16];
+	siginfo_t info;
+
+	(void)arg;
+	start_looked_at();
+	(void)snprintf(ref, sizeof(ref), "fd:%d", pidfd_of(looked_at));
+	CHILD(kill(looked_at, SIGKILL) == 0);
+	CHILD(waitid(P_PID, (id_t)looked_at, &info, WEXITED | WNOWAIT) == 0);
+	forbid(&no_ioctls, 1);
+	CHILD(dup2(1, 0) == 0);
+	close(0);
+	CHILD(switch_to(ref) == ESRCH);
+}
+
+ATF_TC_WITHOUT_HEAD(target_stdin);
+ATF_TC_BODY(target_stdin, tc)
+{
+	struct target t;
+
+	(void)tc;
+	need_filters();
+	sandbox(0);
+	target_start(&t, CLONE_NEWNET, 0);
+	in_child(switch_by_stdin, &t);
+	in_child(zombie_without_stdin, NULL);
+	target_stop(&t);
 }
 
 /* All or none: one of them cannot be, so none is joined. */
@@ -903,6 +953,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, target_no_pidfd_open);
 	ATF_TP_ADD_TC(tp, target_exited);
 	ATF_TP_ADD_TC(tp, target_exits);
+	ATF_TP_ADD_TC(tp, target_stdin);
 	ATF_TP_ADD_TC(tp, target_all_or_none);
 	ATF_TP_ADD_TC(tp, target_denied);
 	ATF_TP_ADD_TC(tp, target_few_descriptors);
