@@ -174,6 +174,8 @@ GONS_INTERNAL extern const struct format gons__cov_gcda;
 GONS_INTERNAL extern const struct format gons__cov_cover;
 
 /* covmerge_file.c */
+/* As pread(2), but no signal interrupts it, as it may where FUSE serves. */
+GONS_INTERNAL ssize_t gons__cov_pread(int, void *, size_t, off_t);
 /* All of it or an error; the end of the file is one, EBADMSG. */
 GONS_INTERNAL int gons__cov_read(int, void *, size_t, off_t);
 /* May a file have so many bytes?  EFBIG if not. */

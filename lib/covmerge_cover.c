@@ -435,9 +435,8 @@ cover_read(struct merge *m, const struct input *in, unsigned indst)
 		error = buf_reserve(b, b->len + PIECE);
 		if (error != 0)
 			break;
-		got = pread(in->fd, b->p + b->len, b->room - b->len, total);
-		if (got < 0 && errno == EINTR)
-			continue;
+		got = gons__cov_pread(
+		    in->fd, b->p + b->len, b->room - b->len, total);
 		if (got <= 0) {
 			error = got < 0 ? errno : b->len ? EBADMSG : 0;
 			break;
@@ -553,7 +552,7 @@ cover_dst(struct merge *m, const struct place *dst)
 		return gons__cov_fault(m, error, 1, -1);
 	if ((error = gons__cov_dst(m, dst, 0, 1, in)) != 0)
 		return error == ENOENT ? 0 : gons__cov_fault(m, error, 1, -1);
-	if ((got = pread(in->fd, head, sizeof(head), 0)) < 0)
+	if ((got = gons__cov_pread(in->fd, head, sizeof(head), 0)) < 0)
 		return gons__cov_fault(m, errno, 1, -1);
 	switch (gons__cov_kind(head, (size_t)got)) {
 	case KIND_EMPTY:

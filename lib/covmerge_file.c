@@ -20,16 +20,25 @@
 #define FITS_LEAST ((off_t)1 << 20)
 #define LOCK_SRC_MS 1000 /* how long to wait for locks of sources, in all */
 
+ssize_t
+gons__cov_pread(int fd, void *p, size_t len, off_t at)
+{
+	ssize_t got;
+
+	do
+		got = pread(fd, p, len, at);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
 int
 gons__cov_read(int fd, void *p, size_t len, off_t at)
 {
 	ssize_t got;
 
 	for (; len > 0; len -= (size_t)got, at += got) {
-		got = pread(fd, p, len, at);
-		if (got < 0 && errno == EINTR)
-			got = 0;
-		else if (got <= 0)
+		got = gons__cov_pread(fd, p, len, at);
+		if (got <= 0)
 			return got < 0 ? errno : EBADMSG;
 		p = (char *)p + got;
 	}
@@ -299,7 +308,7 @@ input_read(struct merge *m, struct input *in, int regular)
 		return EINVAL;
 	if ((error = buf_reserve(&m->tmp.in, PIECE)) != 0)
 		return error;
-	if ((got = pread(in->fd, m->tmp.in.p, PIECE, 0)) < 0)
+	if ((got = gons__cov_pread(in->fd, m->tmp.in.p, PIECE, 0)) < 0)
 		return errno;
 	m->tmp.in.len = (size_t)got;
 	in->size = got;

@@ -108,6 +108,9 @@ one_merge(struct plan *plan, const struct texts *t, struct outcome *o)
 	check(plan, o);
 	check_memory(plan, o);
 	done = strstr(o->out, "outcome ok") != NULL;
+	if (plan->mode == INTERRUPTED && o->hit != -1 && !done)
+		atf_tc_fail_nonfatal("EINTR in call %ld, number %ld: %s",
+		    o->hit, plan->nth, o->out);
 	/* an empty one counts as none: it may be locked by somebody else */
 	if (!holds("merge/dst", done ? t->sum : t->dst,
 		done ? t->sumlen : t->dstlen) &&

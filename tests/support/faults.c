@@ -61,6 +61,7 @@ is_interruptible(long nr)
 	case SYS_waitid:
 	case SYS_wait4:
 	case SYS_sendfile:
+	case SYS_pread64:
 		return 1;
 	default:
 		return 0;
