@@ -155,6 +155,7 @@ static const char everywhere[] =
     "run 137 4 kill; expect '0 0 4'; nothing; clean\n"
     "run 0 4 fork; expect '4 4 5'; nothing; clean\n"
     "run 0 2 fsize; nothing; clean\n"
+    "run 0 4 fewfiles; expect '4 4 4'; nothing; clean\n"
     "run 0 2 nofile; nothing\n"
     "if [ $kind = llvm ]; then expect '2 2 2'; else expect '0 0 2'; fi; clean\n"
     "if [ $(id -u) = 0 ]; then\n"

@@ -179,7 +179,7 @@ speak(void)
 static void
 go(const char *what, const char *arg)
 {
-	struct rlimit none = { 0, 0 };
+	struct rlimit none = { 0, 0 }, few;
 
 	if (strcmp(what, "hide") == 0) {
 		new_mounts();
@@ -203,7 +203,11 @@ go(const char *what, const char *arg)
 		need(setrlimit(RLIMIT_FSIZE, &none) == 0, "setrlimit");
 	else if (strcmp(what, "nofile") == 0)
 		need(setrlimit(RLIMIT_NOFILE, &none) == 0, "setrlimit");
-	else if (strcmp(what, "term") == 0)
+	else if (strcmp(what, "fewfiles") == 0) {
+		need(getrlimit(RLIMIT_NOFILE, &few) == 0, "getrlimit");
+		few.rlim_cur = 3;
+		need(setrlimit(RLIMIT_NOFILE, &few) == 0, "setrlimit");
+	} else if (strcmp(what, "term") == 0)
 		need(atexit(speak) == 0, "atexit");
 	action();
 	if (strcmp(what, "term") == 0)
