@@ -169,7 +169,8 @@ events(const struct gons_reexec *req)
 	/* The host may have closed them, and have such ones of its own. */
 	if (!gons__watch_is_ours(&req->watch))
 		return req->run.watched | 1u << SRC_PIDFD;
-	n = epoll_wait(req->watch.epoll, event, NSRCS + 2, 0);
+	n = epoll_wait(req->watch.epoll, event,
+	    (int)(sizeof(event) / sizeof(event[0])), 0);
 	if (n == -1 && errno != EINTR) /* a filter refuses it */
 		return req->run.watched | 1u << SRC_PIDFD | 1u << TIMER_EVENT;
 	for (i = 0; i < n; i++)

@@ -205,11 +205,9 @@ gons__watch_has(struct run *run, enum source source)
 void
 gons__watch_end(struct run *run)
 {
-	if ((run->watched & 1u << SRC_PIDFD) == 0 ||
-	    gons__seems_kept(&run->child.fd[SRC_PIDFD]))
-		return;
-	gons__unwatch(run, SRC_PIDFD);
-	run->blind = 1;
+	if ((run->watched & 1u << SRC_PIDFD) != 0 &&
+	    !gons__seems_kept(&run->child.fd[SRC_PIDFD]))
+		run->blind = 1;
 }
 
 /*

@@ -425,6 +425,8 @@ stderr_kept(void)
 	size_t len;
 
 	rx_flags(req, GONS_REEXEC_STDERR_KEEP);
+	ATF_CHECK_STREQ("", gons_reexec_stderr(req, &len));
+	ATF_CHECK_EQ(0, len);
 	ATF_CHECK_STREQ("result", rx_ok(req));
 	ATF_CHECK_STREQ("a warning\n", gons_reexec_stderr(req, &len));
 	ATF_CHECK_EQ(10, len);

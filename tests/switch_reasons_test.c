@@ -571,6 +571,38 @@ ATF_TC_BODY(closed_stdin, tc)
 	target_stop(&t);
 }
 
+/* A namespace of which nothing tells the type. */
+static void
+switch_untyped(void *unused)
+{
+	static const struct rule rules[] = {
+		{ SYS_ioctl, -1, 0, 0, EPERM },
+		{ SYS_readlinkat, -1, 0, 0, EPERM },
+	};
+	static char path[] = "/proc/self/ns/uts";
+	struct gons_env env;
+	struct gons_error error;
+
+	(void)unused;
+	(void)gons_envparse(NULL, &env);
+	env.path[GONS_NET] = path;
+	CHILD(gons_switch(&env, NULL, &error) == -1);
+	CHILD(error.errnum == EINVAL && error.hint == GONS_HINT_OTHERTYPE);
+	CHILD(error.value == GONS_UTS);
+	forbid(rules, sizeof(rules) / sizeof(rules[0]));
+	CHILD(gons_switch(&env, NULL, &error) == -1);
+	CHILD(error.errnum == EINVAL && error.hint == GONS_HINT_NONE);
+}
+
+ATF_TC_WITHOUT_HEAD(unknown_type);
+ATF_TC_BODY(unknown_type, tc)
+{
+	(void)tc;
+	need_filters();
+	sandbox(CLONE_NEWUTS);
+	in_child(switch_untyped, NULL);
+}
+
 /* A directory that lacks a type tells nothing, if it is not genuine. */
 ATF_TC_WITHOUT_HEAD(no_such_type);
 ATF_TC_BODY(no_such_type, tc)
@@ -593,6 +625,7 @@ ATF_TC_BODY(no_such_type, tc)
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, other_type);
+	ATF_TP_ADD_TC(tp, unknown_type);
 	ATF_TP_ADD_TC(tp, same_user);
 	ATF_TP_ADD_TC(tp, denied_owner);
 	ATF_TP_ADD_TC(tp, denied_neighbour);
