@@ -130,7 +130,10 @@ ask_kernel(const struct child *child, int *status)
 	return 1;
 }
 
-/* Only ECHILD says that the host has collected it. */
+/*
+ * ECHILD: the host has collected it.  A filter may refuse every way to ask: that
+ * it has ended is to be seen then, and not how.
+ */
 static int
 fresh_gone(struct child *child)
 {
@@ -138,7 +141,10 @@ fresh_gone(struct child *child)
 
 	if (child->known == 0) {
 		r = ask_kernel(child, &child->known_status);
-		child->known = r == -1 && errno != ECHILD ? 0 : r;
+		if (r == -1 && errno != ECHILD &&
+		    (errno == EINTR || !gons__has_ended(&child->fd[SRC_PIDFD])))
+			r = 0;
+		child->known = r;
 	}
 	return child->known != 0;
 }

@@ -284,8 +284,8 @@ judge_end(const struct facts *facts, int status, const char *end, int has_words,
 		return 0;
 	if (status == -1)
 		say(v, GONS_FAIL_SIGNAL, ECHILD,
-		    "how it ended is not known: somebody else has collected "
-		    "its status");
+		    "how it ended is not known: its status has been collected "
+		    "by somebody else, or may not be asked for");
 	else
 		say(v, WIFSIGNALED(status) ? GONS_FAIL_SIGNAL : GONS_FAIL_EXIT,
 		    EIO, "%s", has_words ? "failed" : end);

@@ -644,7 +644,9 @@ finish(const struct settings *set, struct run *run)
 	if (run->facts.cause == BY_NOBODY && !run->gave_up)
 		gons__result_end(set, &run->result);
 	run->facts.lost = run->process == LOST;
-	if (run->facts.lost) {
+	/* Another thread may be allowed to reap what this one may not. */
+	if (run->facts.lost ||
+	    (run->process == KNOWN && run->facts.status == -1)) {
 		gons__unwatch(run, SRC_PIDFD);
 		gons__lost_add(&child->fd[SRC_PIDFD], child->pid);
 	}

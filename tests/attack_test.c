@@ -68,6 +68,14 @@ late(void)
 }
 
 static int
+late_and_killed(void)
+{
+	(void)late();
+	(void)fflush(stdout);
+	return raise(SIGKILL);
+}
+
+static int
 sleeper(void)
 {
 	printf("x");
@@ -148,6 +156,7 @@ static const struct rx_action actions[] = {
 	{ "length", length },
 	{ "has_fd", has_fd },
 	{ "late", late },
+	{ "late_and_killed", late_and_killed },
 	{ "sleeper", sleeper },
 	{ "kill_supervisor", kill_supervisor },
 	{ "outlive_supervisor", outlive_supervisor },
@@ -563,13 +572,17 @@ no_wait_body(void *unused)
 		{ SYS_waitid, -1, 0, 0, EPERM },
 		{ SYS_wait4, -1, 0, 0, EPERM },
 	};
-	struct gons_reexec *req = rx_new("late");
+	struct gons_reexec *req = rx_new("late"), *killed;
 
 	(void)unused;
+	killed = rx_new("late_and_killed");
 	forbid(rules, NELEM(rules));
 	CHILD(gons_reexec_run(req) == 0);
 	CHILD(strcmp(gons_reexec_result(req, NULL), "late") == 0);
+	CHILD(gons_reexec_run(killed) == -1);
+	CHILD(gons_reexec_failure(killed) == GONS_FAIL_SIGNAL);
 	gons_reexec_free(req);
+	gons_reexec_free(killed);
 }
 
 static void
