@@ -19,6 +19,8 @@
 
 #include "reexec.h"
 
+#define MOMENT 100 /* ms for an exit to come to its end */
+
 int
 gons__watch_open(struct watch *watch)
 {
@@ -269,7 +271,26 @@ look_again(struct run *run)
 		run->at.look = now_ms() + TICK;
 }
 
-/* Without a timer nobody would wake the caller: pending deadlines expire now. */
+/*
+ * A child that exits closes its pipes before it has ended, and its status tells
+ * more than that it was ended: it gets a moment.
+ */
+static int
+is_ending(const struct run *run)
+{
+	const struct kept *pidfd = &run->child.fd[SRC_PIDFD];
+	struct pollfd p;
+
+	p.fd = pidfd->fd;
+	p.events = POLLIN;
+	return run->process == ALIVE && run->at.grace != -1 &&
+	       gons__seems_kept(pidfd) && poll(&p, 1, MOMENT) == 1;
+}
+
+/*
+ * Without a timer nobody would wake the caller: pending deadlines expire now,
+ * unless the end of the child wakes it.
+ */
 static int
 hurry(struct run *run)
 {
@@ -277,6 +298,8 @@ hurry(struct run *run)
 	int hurried = 0;
 	size_t i;
 
+	if (is_ending(run))
+		return 0;
 	at[0] = &run->at.stop;
 	at[1] = &run->at.grace;
 	at[2] = &run->at.taken;

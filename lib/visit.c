@@ -226,7 +226,7 @@ ns_ino(int proc, const char *path, uint64_t *ino)
 static int
 differ(int proc, const char *own, const char *next)
 {
-	uint64_t here, there;
+	uint64_t here = 0, there = 0;
 	int errnum, fd;
 
 	if (ns_ino(proc, own, &here) != 0)

@@ -31,7 +31,7 @@ VALGRIND_TESTS+=json_end_test:duplicate_key json_end_test:empty \
 # prepared children need; cases with a child that stays would take twice as long
 # again.
 VALGRIND_NOT=	.*_prepared .*_staying pidfd_closed ends_alike \
-		no_hang_for_ever lingers
+		no_hang_for_ever lingers kill_wakes
 # It has signal handlers of its own, and leaves a descriptor open to programs.
 VALGRIND_NOT+=	signals descriptors how_many_descriptors standard_reference \
 		closed_standard descriptors_closed private_variable
