@@ -302,7 +302,7 @@ tree_next(struct merge *m, const struct tree t[])
 /*
  * Merges the files of that name, if any of them is wanted, whichever source it
  * is in.  Links and special files fail by their name alone; a directory does
- * where others have coverage data.
+ * where a source before it has coverage data, and hides what is in those after.
  */
 static int
 tree_file(

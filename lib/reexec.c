@@ -166,7 +166,7 @@ events(const struct gons_reexec *req)
 
 	if (req->watch.epoll == -1)
 		return 0;
-	/* The host may have closed them, and have such ones of its own. */
+	/* The host may have closed them, and the numbers be its own files. */
 	if (!gons__watch_is_ours(&req->watch))
 		return req->run.watched | 1u << SRC_PIDFD;
 	n = epoll_wait(req->watch.epoll, event,

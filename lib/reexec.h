@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -366,7 +367,10 @@ struct child_ops {
 	    struct gons__cov *, const int cov[2]);
 	/* Is it known to have ended?  Asked when no pidfd tells. */
 	int (*gone)(struct child *);
-	/* 1: it is known, -1: it never will be, 0: not yet. */
+	/*
+	 * 1: it is known, -1: it never will be, 0: not yet, 2: nor does
+	 * SRC_REAPED tell any more.
+	 */
 	int (*status)(struct child *, int *status);
 	/* It did not take the request in time; may be NULL. */
 	void (*deaf)(struct child *);
@@ -377,6 +381,8 @@ struct child_ops {
 extern GONS_INTERNAL const struct child_ops gons__fresh, gons__spare,
     gons__stay;
 GONS_INTERNAL void gons__child_init(struct child *);
+/* What wait(2) would have said. */
+GONS_INTERNAL int gons__wait_status(const siginfo_t *);
 GONS_INTERNAL void gons__child_close(struct child *);
 /* To SRC_PIDFD or SRC_ACTION: 0 or an errno value; ESRCH: it has ended. */
 GONS_INTERNAL int gons__child_signal(
@@ -462,7 +468,7 @@ struct watch { /* what wakes the caller */
 };
 GONS_INTERNAL int gons__watch_open(struct watch *);
 GONS_INTERNAL void gons__watch_close(struct watch *);
-/* Has the host closed neither of them?  Not at the end of a run. */
+/* Has the host closed neither of them?  Only while there is a timer. */
 GONS_INTERNAL int gons__watch_is_ours(const struct watch *);
 /* At the end of a run: what callers watch stays, but no timer. */
 GONS_INTERNAL void gons__watch_rest(struct watch *);
@@ -530,7 +536,7 @@ struct run {
 	int unruly; /* it said more after that */
 	unsigned watched; /* 1 << enum source */
 	int blind; /* no event can be had of some source */
-	int pool_fd; /* borrowed: the prepared process is awaited; or -1 */
+	struct kept pool; /* borrowed: the prepared process is awaited; or -1 */
 	int began; /* the first attempt has been made */
 	int gave_up; /* there will be no child */
 	unsigned dead, deaf; /* spares that did not take the request */
@@ -563,7 +569,7 @@ GONS_INTERNAL void gons__watch_source(struct run *, enum source);
 GONS_INTERNAL void gons__unwatch(struct run *, enum source);
 /* Is there such a descriptor, and still our own?  Another one is left alone. */
 GONS_INTERNAL int gons__watch_has(struct run *, enum source);
-/* Is there still a pidfd that tells of its end?  Else it is looked at. */
+/* Is there still a pidfd that tells of its end?  Else each step looks. */
 GONS_INTERNAL void gons__watch_end(struct run *);
 GONS_INTERNAL void gons__watch_later(struct run *, enum source);
 GONS_INTERNAL void gons__watch_pool(struct run *, int fd);

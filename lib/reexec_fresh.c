@@ -98,6 +98,14 @@ fresh_start(const struct settings *set, struct child *child,
 	return errnum;
 }
 
+int
+gons__wait_status(const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		return (info->si_status & 0xff) << 8;
+	return info->si_status | (info->si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
 /*
  * As waitid(2) with WNOHANG.  1: it has ended; 0: it runs; -1 and errno.  A
  * filter of system calls may know one way and not the other.
@@ -122,11 +130,7 @@ ask_kernel(const struct child *child, int *status)
 	}
 	if (r == -1 || info.si_pid == 0)
 		return r;
-	if (info.si_code == CLD_EXITED)
-		*status = (info.si_status & 0xff) << 8;
-	else
-		*status =
-		    info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+	*status = gons__wait_status(&info);
 	return 1;
 }
 

@@ -376,13 +376,12 @@ take_events(struct gons_multi *multi, int ms)
 {
 	struct epoll_event event[EVENTS];
 	unsigned ready, slot;
-	int i, n;
+	int i, is_ours, n;
 
-	errno = EBADF;
-	n = gons__watch_is_ours(&multi->watch)
-		? epoll_wait(multi->watch.epoll, event, EVENTS, ms)
-		: -1;
-	if (n == -1 && errno != EINTR) { /* a filter refuses it */
+	is_ours = gons__watch_is_ours(&multi->watch);
+	n = is_ours ? epoll_wait(multi->watch.epoll, event, EVENTS, ms) : -1;
+	/* the host has closed them, or a filter refuses it */
+	if (n == -1 && (!is_ours || errno != EINTR)) {
 		(void)usleep(TICK * 1000);
 		look_at_all(multi);
 	}

@@ -542,22 +542,27 @@ pool_spare(struct pool *pool, struct child *child, int fds[NSPARE])
 }
 
 /*
- * Above the standard descriptors, and all of them there.  The first of them
- * always is, so that no spare that is given up can become our zombie.
+ * Above the standard descriptors, and all of them there.  A spare that is given
+ * up may become our zombie: it is reaped by its pidfd, whatever number that has.
  */
 static int
 settle(int fds[NSPARE])
 {
 	struct kept spare;
-	int errnum = 0, i;
+	int errnum = 0, i, pidfd = fds[SPARE_PIDFD];
 
+	fds[SPARE_PIDFD] = pidfd <= STDERR_FILENO ? fd_dup(pidfd) : pidfd;
 	for (i = 0; i < NSPARE; i++)
 		if ((fds[i] = fd_high(fds[i])) == -1 && i != SPARE_REAPED)
 			errnum = EMFILE;
-	if (errnum == 0)
+	if (errnum == 0) {
+		if (pidfd != fds[SPARE_PIDFD])
+			fd_close(&pidfd);
 		return 0;
-	gons__keep_pidfd(&spare, fds[SPARE_PIDFD]);
-	fds[SPARE_PIDFD] = -1;
+	}
+	if (pidfd == fds[SPARE_PIDFD])
+		fds[SPARE_PIDFD] = -1;
+	gons__keep_pidfd(&spare, pidfd);
 	gons__lost_kill(&spare, 0);
 	for (i = 0; i < NSPARE; i++)
 		fd_close(&fds[i]);

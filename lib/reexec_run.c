@@ -533,14 +533,16 @@ look_at_end(struct run *run)
 			(void)gons__child_signal(
 			    &run->child, SRC_ACTION, SIGKILL);
 		r = child->ops->status(child, &status);
-		if (r == 0)
+		if (r != 1 && r != -1)
 			watch_status(run);
 	} else if (run->process == GONE) {
 		r = child->ops->status(child, &status);
 	} else {
 		return;
 	}
-	if (r == 0 && now_ms() < run->at.told)
+	if (r == 2)
+		gons__unwatch(run, SRC_REAPED);
+	if (r != 1 && r != -1 && now_ms() < run->at.told)
 		return;
 	run->facts.status = r == 1 ? status : -1;
 	gons__unwatch(run, SRC_PIDFD);
@@ -778,7 +780,7 @@ gons__run_clear(struct run *run)
 	gons__child_init(&run->child);
 	run->idle = idle;
 	run->facts.status = -1;
-	run->pool_fd = -1;
+	run->pool.fd = -1;
 	run->at.timeout = run->at.grace = run->at.taken = run->at.look = -1;
 	run->at.told = run->at.stop = run->at.kill = run->at.lost = -1;
 }

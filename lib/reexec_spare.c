@@ -234,9 +234,9 @@ spare_gone(struct child *child)
 {
 	const struct kept *pidfd = &child->fd[SRC_PIDFD];
 
-	/* Without its pidfd, that nobody can tell anything any more. */
-	return gons__is_kept(pidfd) ? gons__pidfd_ended(pidfd->fd)
-				    : child->fd[SRC_TELL].fd == -1;
+	/* Without its pidfd it has ended when nobody can write to TELL any more. */
+	return gons__has_ended(pidfd) ||
+	       (!gons__is_kept(pidfd) && child->fd[SRC_TELL].fd == -1);
 }
 
 /* Told by the prepared process, where the kernel does not. */
@@ -277,9 +277,7 @@ spare_status(struct child *child, int *status)
 	    syscall(SYS_waitid, ID_PIDFD, child->fd[SRC_PIDFD].fd, &info,
 		WEXITED | WNOHANG, NULL) == 0 &&
 	    info.si_pid != 0) {
-		*status = info.si_code == CLD_EXITED
-			      ? (info.si_status & 0xff) << 8
-			      : info.si_status;
+		*status = gons__wait_status(&info);
 		return 1;
 	}
 	if (child->kernel_tells)
@@ -287,8 +285,7 @@ spare_status(struct child *child, int *status)
 	r = told_status(&child->fd[SRC_REAPED], status);
 	if (r == -1 && is_ours && gons__adopts_orphans()) {
 		/* Who would tell is about to end, and then it comes to us. */
-		gons__unkeep(&child->fd[SRC_REAPED]);
-		return 0;
+		return 2;
 	}
 	return r;
 }

@@ -63,16 +63,24 @@ is_called(int fd, const char *name)
 	return n == -1 ? -1 : strcmp(link, name) == 0;
 }
 
-/* A timer that is in this epoll is ours, and so is the epoll. */
+/*
+ * A timer that is in this epoll is ours, and so is the epoll.  Both numbers may
+ * be the host's by now: what is no timer is not asked for, since that changes
+ * what the epoll says of it.
+ */
 static int
 timer_is_ours(const struct watch *watch)
 {
 	struct epoll_event event;
+	struct itimerspec when;
 
 	memset(&event, 0, sizeof(event));
 	event.events = EPOLLIN;
 	event.data.u64 = TIMER_EVENT;
 	if (watch->timer == -1)
+		return 0;
+	if (timerfd_gettime(watch->timer, &when) == -1 &&
+	    (errno == EINVAL || errno == EBADF))
 		return 0;
 	if (epoll_ctl(watch->epoll, EPOLL_CTL_MOD, watch->timer, &event) == 0)
 		return 1;
@@ -230,11 +238,12 @@ gons__watch_later(struct run *run, enum source source)
 void
 gons__watch_pool(struct run *run, int fd)
 {
-	if (run->pool_fd != -1 && run->watch != NULL)
+	/* It may have been closed since, and its number be another run's. */
+	if (run->watch != NULL && gons__seems_kept(&run->pool))
 		(void)epoll_ctl(
-		    run->watch->epoll, EPOLL_CTL_DEL, run->pool_fd, NULL);
+		    run->watch->epoll, EPOLL_CTL_DEL, run->pool.fd, NULL);
 	run->watched &= ~(1u << POOL_EVENT);
-	run->pool_fd = fd;
+	gons__keep(&run->pool, fd);
 	if (fd != -1)
 		gons__watch_fd(run, POOL_EVENT, fd, EPOLLIN, EPOLL_CTL_ADD);
 }
@@ -268,6 +277,9 @@ look_again(struct run *run)
 		    now_ms() + (run->child.wait_fd != -1 ? 10 * TICK : TICK);
 	else if (run->process != GONE && run->process != KNOWN &&
 		 (run->blind || run->child.fd[SRC_PIDFD].fd == -1))
+		run->at.look = now_ms() + TICK;
+	else if (run->process == GONE && !run->child.kernel_tells &&
+		 run->child.fd[SRC_REAPED].fd == -1)
 		run->at.look = now_ms() + TICK;
 }
 
@@ -342,12 +354,16 @@ gons__watch_await(const struct run *run)
 	for (i = 0; i < NSRCS; i++) {
 		p[i].fd =
 		    (run->watched & 1u << i) != 0 ? run->child.fd[i].fd : -1;
+		/* the host may have closed it: it is looked at all the same */
+		if (i == SRC_PIDFD && run->blind &&
+		    !gons__seems_kept(&run->child.fd[i]))
+			p[i].fd = -1;
 		/* once it has ended POLLHUP, which tells that it is reaped */
 		p[i].events =
 		    i == SRC_PIDFD && run->process == GONE ? 0 : POLLIN;
 		p[i].revents = 0;
 	}
-	p[NSRCS].fd = run->pool_fd;
+	p[NSRCS].fd = run->pool.fd;
 	p[NSRCS].events = POLLIN;
 	p[NSRCS].revents = 0;
 	if (at != -1) {

@@ -830,28 +830,33 @@ old_kernel(void)
 	}
 }
 
-static void
+/* The last number that it had; -1: none. */
+static int
 close_named(const char *name)
 {
 	char path[32], link[32];
-	int fd;
+	int fd, last = -1;
 
 	for (fd = 3; fd < 64; fd++) {
 		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		memset(link, 0, sizeof(link));
 		if (readlink(path, link, sizeof(link) - 1) > 0 &&
-		    strcmp(link, name) == 0)
-			(void)close(fd);
+		    strcmp(link, name) == 0 && close(fd) == 0)
+			last = fd;
 	}
+	return last;
 }
 
-/* An epoll(7) of the host's that has the number of the library's. */
+/*
+ * An epoll(7) of the host's that has the number of the library's, with a file in
+ * it that has the number of its timer.
+ */
 static void
 epoll_closed(void)
 {
 	struct gons_reexec *req = rx_new("end_late");
-	struct epoll_event event = { EPOLLIN | EPOLLET, { .u64 = 0 } };
-	int fd[2], own, r;
+	struct epoll_event event = { EPOLLIN | EPOLLET, { .u64 = 4711 } };
+	int fd[2], own, r, timer;
 	long long since;
 
 	rx_flags(req, 0);
@@ -860,16 +865,19 @@ epoll_closed(void)
 	ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "BY", "0"));
 	ATF_REQUIRE_EQ(0, gons_reexec_start(req));
 	ATF_REQUIRE((own = epoll_create1(EPOLL_CLOEXEC)) != -1);
-	close_named("anon_inode:[timerfd]");
+	timer = close_named("anon_inode:[timerfd]");
 	ATF_REQUIRE(dup2(own, gons_reexec_fd(req)) != -1);
-	ATF_REQUIRE_EQ(0, epoll_ctl(own, EPOLL_CTL_ADD, fd[0], &event));
+	ATF_REQUIRE(timer != -1 && dup2(fd[0], timer) == timer);
+	ATF_REQUIRE_EQ(0, epoll_ctl(own, EPOLL_CTL_ADD, timer, &event));
 	since = rx_clock();
 	while ((r = gons_reexec_step(req)) == 0 && rx_clock() - since < 5000)
 		(void)usleep(1000);
 	ATF_CHECK_MSG(r == -1, "its end is not noticed");
 	ATF_CHECK_MSG(epoll_wait(own, &event, 1, 0) == 1,
 	    "the library has taken an event of the host's");
+	ATF_CHECK_EQ(4711, event.data.u64);
 	gons_reexec_free(req);
+	ATF_CHECK_EQ(0, close(timer));
 	close(own);
 	close(fd[0]);
 	close(fd[1]);
@@ -901,13 +909,24 @@ supervisor_no_poll(void)
 	close(fd[0]);
 }
 
-/* Where the host closes the pidfd nothing tells of the end, which is seen. */
+static long long
+microseconds(const struct rusage *u)
+{
+	return (u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1000000LL +
+	       u->ru_utime.tv_usec + u->ru_stime.tv_usec;
+}
+
+/*
+ * Where the host closes the pidfd nothing tells of the end, which is seen, and
+ * not by looking all the time.
+ */
 static void
 pidfd_closed(void)
 {
 	static const char *const ends[] = { "0", "9" };
 	struct gons_reexec *req;
-	long long since;
+	struct rusage before, after;
+	long long since, used;
 	int r;
 	size_t i;
 
@@ -916,7 +935,7 @@ pidfd_closed(void)
 		rx_flags(req, 0);
 		ATF_REQUIRE_EQ(0, gons_reexec_setenv(req, "BY", ends[i]));
 		ATF_REQUIRE_EQ(0, gons_reexec_start(req));
-		close_named("anon_inode:[pidfd]");
+		(void)close_named("anon_inode:[pidfd]");
 		since = rx_clock();
 		while ((r = gons_reexec_step(req)) == 0)
 			(void)usleep(1000);
@@ -925,6 +944,13 @@ pidfd_closed(void)
 		ATF_CHECK_EQ(-1, r);
 		ATF_CHECK_EQ_MSG(i == 0 ? GONS_FAIL_EXIT : GONS_FAIL_SIGNAL,
 		    gons_reexec_failure(req), "%s", gons_reexec_error(req));
+		ATF_REQUIRE_EQ(0, gons_reexec_start(req));
+		(void)close_named("anon_inode:[pidfd]");
+		ATF_REQUIRE_EQ(0, getrusage(RUSAGE_THREAD, &before));
+		ATF_CHECK_EQ(-1, gons_reexec_wait(req));
+		ATF_REQUIRE_EQ(0, getrusage(RUSAGE_THREAD, &after));
+		used = microseconds(&after) - microseconds(&before);
+		ATF_CHECK_MSG(used < 150000, "%lld us of 300000", used);
 		gons_reexec_free(req);
 	}
 }

@@ -463,6 +463,11 @@ use_memory(void (*live)(void))
 		used = memory_used();
 		for (i = 0; i < 20; i++)
 			live();
+		/* what is known of processes that have not ended yet */
+		for (i = 0; i < 100 && memory_used() >= used + 256; i++) {
+			(void)usleep(10000);
+			gons_reexec_free(rx_new("script"));
+		}
 		if (memory_used() < used + 256)
 			return;
 	}
