@@ -680,51 +680,27 @@ pid_host_ends(void)
  * does it, so a filter says so.
  */
 
-static int begin[2]; /* pipe: it tells of listener */
-static int interrupted, listener; /* of both threads */
+static int interrupted; /* of both threads */
 
-static void *
-interrupt_reads(void *unused)
+static int
+interrupt_reads(const struct seccomp_notif *call)
 {
-	struct seccomp_notif call;
-	struct seccomp_notif_resp answer;
-	int bytes = 0;
+	static int bytes;
 
-	CHILD(rx_byte(begin[0]) == 'x');
-	for (;;) {
-		memset(&call, 0, sizeof(call));
-		memset(&answer, 0, sizeof(answer));
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) == -1) {
-			CHILD(errno == EINTR || errno == ENOENT);
-			continue;
-		}
-		answer.id = call.id;
-		if (call.data.args[2] == 1 && bytes++ % 2 == 0) {
-			answer.error = -EINTR;
-			(void)__atomic_fetch_add(
-			    &interrupted, 1, __ATOMIC_SEQ_CST);
-		} else {
-			answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		}
-		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-	}
-	return unused;
+	if (call->data.args[2] != 1 || bytes++ % 2 != 0)
+		return 0;
+	(void)__atomic_fetch_add(&interrupted, 1, __ATOMIC_SEQ_CST);
+	return EINTR;
 }
 
-/* The thread comes first: the filter is not its own. */
 static void
 wait_interrupted_body(void *unused)
 {
 	struct gons_reexec *req = rx_script("out x");
-	pthread_t thread;
 
 	(void)unused;
 	rx_flags(req, GONS_REEXEC_DIE_WITH_PARENT);
-	rx_pipe(begin);
-	CHILD(pthread_create(&thread, NULL, interrupt_reads, NULL) == 0);
-	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHILD((listener = ask_about(SYS_read)) != -1);
-	CHILD(write(begin[1], "x", 1) == 1);
+	ask_a_thread(SYS_read, interrupt_reads);
 	ATF_CHECK_STREQ("x", rx_ok(req));
 	gons_reexec_free(req);
 	CHILD(__atomic_load_n(&interrupted, __ATOMIC_SEQ_CST) > 0);

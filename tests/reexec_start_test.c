@@ -10,8 +10,6 @@
 
 #include <linux/seccomp.h>
 
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -19,7 +17,6 @@
 #include <atf-c.h>
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -117,8 +114,6 @@ ATF_TC_BODY(start_refused_often, tc)
  * handlers, too, which must not run there.
  */
 static pid_t host;
-static int asked; /* the descriptor of the filter */
-static int go[2]; /* tells of it */
 static int told; /* a child was sent a signal */
 static int strays; /* signals that were handled in a child */
 
@@ -134,47 +129,26 @@ count_strays(int signo)
  * Handlers are taken away one after the other: a signal of a high number comes
  * while one of a low number is being dealt with.
  */
-static void *
-signal_children(void *unused)
+static int
+signal_children(const struct seccomp_notif *call)
 {
-	struct seccomp_notif call;
-	struct seccomp_notif_resp answer;
-	char c;
-
-	CHILD(read(go[0], &c, 1) == 1);
-	for (;;) {
-		memset(&call, 0, sizeof(call));
-		memset(&answer, 0, sizeof(answer));
-		if (ioctl(asked, SECCOMP_IOCTL_NOTIF_RECV, &call) == -1) {
-			CHILD(errno == EINTR || errno == ENOENT);
-			continue;
-		}
-		if ((pid_t)call.pid != host && call.data.args[0] == SIGUSR1 &&
-		    kill((pid_t)call.pid, SIGWINCH) == 0)
-			__atomic_fetch_add(&told, 1, __ATOMIC_SEQ_CST);
-		answer.id = call.id;
-		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		(void)ioctl(asked, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-	}
-	return unused;
+	if ((pid_t)call->pid != host && call->data.args[0] == SIGUSR1 &&
+	    kill((pid_t)call->pid, SIGWINCH) == 0)
+		__atomic_fetch_add(&told, 1, __ATOMIC_SEQ_CST);
+	return 0;
 }
 
 static void
 start_and_signal(void *unused)
 {
 	struct gons_reexec *req = gons_reexec_new("act");
-	pthread_t thread;
 
 	(void)unused;
 	host = getpid();
 	CHILD(req != NULL);
 	CHILD(signal(SIGUSR1, count_strays) != SIG_ERR);
 	CHILD(signal(SIGWINCH, count_strays) != SIG_ERR);
-	CHILD(pipe(go) == 0);
-	CHILD(pthread_create(&thread, NULL, signal_children, NULL) == 0);
-	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHILD((asked = ask_about(SYS_rt_sigaction)) != -1);
-	CHILD(write(go[1], "", 1) == 1);
+	ask_a_thread(SYS_rt_sigaction, signal_children);
 	CHILD(gons_reexec_run(req) == 0);
 	CHILD(__atomic_load_n(&told, __ATOMIC_SEQ_CST) > 0);
 	CHILD(__atomic_load_n(&strays, __ATOMIC_SEQ_CST) == 0);

@@ -6,9 +6,7 @@
  * See sw.h.
  */
 
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include <linux/seccomp.h>
@@ -17,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,8 +183,6 @@ put_file(const char *path, const char *text)
 	close(fd);
 }
 
-static int begin[2]; /* pipe: it tells of listener */
-static int listener;
 static int called, errnum_of, fails, left; /* of both threads */
 static void (*then)(void); /* when none is left */
 
@@ -201,48 +196,22 @@ take_one(int *number)
 	return 1;
 }
 
-static void *
-answer_calls(void *unused)
+static int
+answer(const struct seccomp_notif *call)
 {
-	struct seccomp_notif call;
-	struct seccomp_notif_resp answer;
-	char c;
-
-	CHILD(read(begin[0], &c, 1) == 1);
-	for (;;) {
-		memset(&call, 0, sizeof(call));
-		memset(&answer, 0, sizeof(answer));
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) == -1) {
-			CHILD(errno == EINTR || errno == ENOENT);
-			continue;
-		}
-		answer.id = call.id;
-		if (take_one(&left) &&
-		    __atomic_load_n(&left, __ATOMIC_SEQ_CST) == 0)
-			then();
-		/* After that, so that who asks for it sees what was done. */
-		(void)__atomic_fetch_add(&called, 1, __ATOMIC_SEQ_CST);
-		if (take_one(&fails))
-			answer.error =
-			    -__atomic_load_n(&errnum_of, __ATOMIC_SEQ_CST);
-		else
-			answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-	}
-	return unused;
+	(void)call;
+	if (take_one(&left) && __atomic_load_n(&left, __ATOMIC_SEQ_CST) == 0)
+		then();
+	/* After that, so that who asks for it sees what was done. */
+	(void)__atomic_fetch_add(&called, 1, __ATOMIC_SEQ_CST);
+	return take_one(&fails) ? __atomic_load_n(&errnum_of, __ATOMIC_SEQ_CST)
+				: 0;
 }
 
-/* The thread comes first: the filter is not its own. */
 void
 meddle(long nr)
 {
-	pthread_t thread;
-
-	CHILD(pipe2(begin, O_CLOEXEC) == 0);
-	CHILD(pthread_create(&thread, NULL, answer_calls, NULL) == 0);
-	CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHILD((listener = ask_about(nr)) != -1);
-	CHILD(write(begin[1], "", 1) == 1);
+	ask_a_thread(nr, answer);
 }
 
 void
