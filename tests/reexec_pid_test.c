@@ -9,8 +9,6 @@
  */
 
 #include <sys/auxv.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 

@@ -8,11 +8,11 @@
  * leave.
  */
 
-#include <linux/seccomp.h>
-
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include <linux/seccomp.h>
 
 #include <atf-c.h>
 

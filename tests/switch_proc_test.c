@@ -325,6 +325,8 @@ ATF_TC_BODY(fuse, tc)
 	struct fuse f;
 
 	need_fuse();
+	if (THREAD_SANITIZER)
+		atf_tc_skip("the sanitizer asks /proc, too");
 	own_mounts();
 	ATF_REQUIRE_EQ(0, fuse_mount(&f, "/proc", FUSE_REFUSE));
 	expect(sound, nothing, NULL, -1, -1, OLD_OPEN);

@@ -201,7 +201,7 @@ answer(const struct seccomp_notif *call)
 {
 	(void)call;
 	if (take_one(&left) && __atomic_load_n(&left, __ATOMIC_SEQ_CST) == 0)
-		then();
+		__atomic_load_n(&then, __ATOMIC_SEQ_CST)();
 	/* After that, so that who asks for it sees what was done. */
 	(void)__atomic_fetch_add(&called, 1, __ATOMIC_SEQ_CST);
 	return take_one(&fails) ? __atomic_load_n(&errnum_of, __ATOMIC_SEQ_CST)
@@ -224,7 +224,7 @@ meddle_fail(int errnum, int times)
 void
 meddle_then(int nth, void (*what)(void))
 {
-	then = what;
+	__atomic_store_n(&then, what, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&left, nth, __ATOMIC_SEQ_CST);
 }
 
