@@ -307,7 +307,7 @@ static const struct kind {
 	{ "stay_pid", "copy", GONS_REEXEC_STAY, 0, 0, "pid" },
 	{ "stay_prepared", "copy", GONS_REEXEC_STAY | GONS_REEXEC_PREPARED, 3,
 	    0, NULL },
-	{ "served", "copy", 0, 5, 0, NULL },
+	{ "served", "copy", 0, CHECK_KEEPS + 3, 0, NULL },
 };
 
 static int
