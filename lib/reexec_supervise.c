@@ -89,8 +89,9 @@ pass_on_taken(struct supervisor *s, int value)
 {
 	int errnum = gons__tell(gons__inside.tell, MSG_TAKEN, value);
 
-	if (errnum == 0 && s->asked)
-		(void)gons__send(s->again, MSG_GO, 0, NULL, 0);
+	if (errnum == 0 && s->asked &&
+	    gons__send(s->again, MSG_GO, 0, NULL, 0) != 0)
+		fd_close(&s->again); /* or it would wait for ever */
 	s->asked = 0;
 }
 
@@ -135,7 +136,9 @@ ask_again(struct supervisor *s, const struct message *message, int *fds)
 	while (n < NAGAIN && fds[n] != -1)
 		n++;
 	s->asked = 1;
-	(void)gons__send(s->again, MSG_AGAIN, message->value, fds, (size_t)n);
+	if (gons__send(s->again, MSG_AGAIN, message->value, fds, (size_t)n) !=
+	    0)
+		fd_close(&s->again);
 }
 
 /* -1: it has not ended. */

@@ -711,7 +711,54 @@ wait_interrupted(void)
 	in_child(wait_interrupted_body, NULL);
 }
 
+static int sends, refused_send; /* of children, by both threads */
+
+static int
+refuse_send(const struct seccomp_notif *call)
+{
+	if ((pid_t)call->pid == getpid())
+		return 0;
+	return __atomic_add_fetch(&sends, 1, __ATOMIC_SEQ_CST) ==
+		       __atomic_load_n(&refused_send, __ATOMIC_SEQ_CST)
+		   ? ENOBUFS
+		   : 0;
+}
+
+/*
+ * The second message of the supervisor lets the action of the second run begin.
+ * Some libc have another system call for it.
+ */
+static void
+go_refused_body(void *unused)
+{
+	struct gons_reexec *req = rx_script("out x");
+
+	(void)unused;
+	CHILD(gons_reexec_setflags(
+		  req, GONS_REEXEC_STAY | GONS_REEXEC_DIE_WITH_PARENT) == 0);
+	CHILD(gons_reexec_settimeout(req, 60000) == 0);
+	ask_a_thread(SYS_sendmsg, refuse_send);
+	CHILD(gons_reexec_run(req) == 0);
+	__atomic_store_n(&refused_send,
+	    __atomic_load_n(&sends, __ATOMIC_SEQ_CST) + 2, __ATOMIC_SEQ_CST);
+	if (gons_reexec_run(req) == 0)
+		CHILD(__atomic_load_n(&sends, __ATOMIC_SEQ_CST) <
+		      __atomic_load_n(&refused_send, __ATOMIC_SEQ_CST));
+	else
+		CHILD(gons_reexec_failure(req) == GONS_FAIL_EXIT);
+	gons_reexec_free(req);
+}
+
+static void
+go_refused(void)
+{
+	need_filters();
+	in_child(go_refused_body, NULL);
+}
+
 static const struct rx_case cases[] = {
+	{ "go_refused", go_refused, RX_EXEC | RX_UNCOUNTED,
+	    "an action that nobody lets begin ends, and is no success" },
 	{ "pid_inside", pid_inside, RX_SANDBOX,
 	    "the action is inside the pid namespace" },
 	{ "pid_ends", pid_ends, RX_SANDBOX,
