@@ -794,8 +794,11 @@ enum again {
 	AGAIN_FDS,
 	NAGAIN
 };
-/* The action has returned.  1: it is asked for again; 0: it is the end. */
-GONS_INTERNAL int gons__again(const struct gons__action *, int status);
+/*
+ * The action has returned.  1: it is asked for again; 0: it is the end, with that
+ * status.
+ */
+GONS_INTERNAL int gons__again(const struct gons__action *, int *status);
 
 /* reexec_supervise.c: 0 in the process for the action, -1: there is none. */
 GONS_INTERNAL int gons__supervise(const struct gons__action *, int *status);

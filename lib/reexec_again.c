@@ -176,7 +176,7 @@ can_print(void)
 }
 
 int
-gons__again(const struct gons__action *what, int status)
+gons__again(const struct gons__action *what, int *status)
 {
 	int again = 0, fds[NAGAIN];
 	sigset_t all, old;
@@ -188,14 +188,16 @@ gons__again(const struct gons__action *what, int status)
 	(void)fflush(NULL);
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &old);
-	if (tell_return(status) && can_print()) {
+	if (tell_return(*status) && can_print()) {
 		rest();
 		again = await_request(fds);
 		gons__forget_signals();
 		again = again && take(fds);
 		/* The host counts on the action now: 0 would be its success. */
-		if (again && !may_run())
-			_exit(EXIT_FAILURE);
+		if (again && !may_run()) {
+			*status = EXIT_FAILURE;
+			again = 0;
+		}
 	}
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	return again;

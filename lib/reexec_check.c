@@ -91,7 +91,7 @@ run_action(const struct gons__action *what, int *status)
 	gons__child_enter(what);
 	do
 		*status = action->function();
-	while (gons__again(what, *status));
+	while (gons__again(what, status));
 	gons__inside.value = *status;
 	gons__inside.known = 1;
 	return 1;

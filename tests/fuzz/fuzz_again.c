@@ -69,7 +69,8 @@ try(int sock, const unsigned char *in)
 {
 	struct gons__action what;
 	struct message message;
-	int again, fds[MOST], ends[MOST], i, n = in[2] % (MOST + 1), right;
+	int again, fds[MOST], ends[MOST], i, n = in[2] % (MOST + 1), right,
+					     status = 0, whole;
 	size_t len = sizeof(message);
 	unsigned go;
 
@@ -82,13 +83,15 @@ try(int sock, const unsigned char *in)
 	for (i = 0; i < n; i++)
 		MUST(gons__open_pipe(&ends[i], &fds[i]) == 0);
 	MUST(gons__send_block(sock, &message, len, fds, (size_t)n) == 0);
-	right = is_whole(&message, len, (size_t)n);
+	whole = right = is_whole(&message, len, (size_t)n);
 	if (gons__inside.supervised) {
 		go = in[0] >> 7 ? MSG_GO : MSG_END;
 		MUST(gons__send(sock, go, 0, fds, (size_t)n) == 0);
 		right = right && go == MSG_GO;
 	}
-	MUST((again = gons__again(&what, 0)) == right);
+	MUST((again = gons__again(&what, &status)) == right);
+	/* Once it is taken, the end of the child must not be a success. */
+	MUST(status == (whole && !right ? EXIT_FAILURE : 0));
 	if (again) {
 		MUST(is_same(0, sent(&message, fds, AGAIN_IN)));
 		MUST(is_same(1, sent(&message, fds, AGAIN_OUT)));
