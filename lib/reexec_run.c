@@ -533,16 +533,18 @@ look_at_end(struct run *run)
 			(void)gons__child_signal(
 			    &run->child, SRC_ACTION, SIGKILL);
 		r = child->ops->status(child, &status);
-		if (r != 1 && r != -1)
+		if (r == 0 || r == 2)
 			watch_status(run);
 	} else if (run->process == GONE) {
 		r = child->ops->status(child, &status);
 	} else {
 		return;
 	}
-	if (r == 2)
+	if (r == 2) {
 		gons__unwatch(run, SRC_REAPED);
-	if (r != 1 && r != -1 && now_ms() < run->at.told)
+		r = 0;
+	}
+	if (r == 0 && now_ms() < run->at.told)
 		return;
 	run->facts.status = r == 1 ? status : -1;
 	gons__unwatch(run, SRC_PIDFD);

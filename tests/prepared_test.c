@@ -18,7 +18,6 @@
 
 #include <atf-c.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -767,6 +766,23 @@ no_zombies(void)
 }
 
 /*
+ * A request that runs, where orphans come to the host, and its prepared process
+ * with a pidfd.
+ */
+static pid_t
+start_to_adopt(struct gons_reexec **req, int *fd, int life[2])
+{
+	pid_t pid;
+
+	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	pid = prepared_pid();
+	CHILD((*fd = (int)syscall(SYS_pidfd_open, pid, 0)) != -1);
+	start_many(req, 1, life);
+	await_result(*req);
+	return pid;
+}
+
+/*
  * Where orphans come to the host, a child whose parent was killed is its own to
  * reap.  Nobody else knows how it ended.
  */
@@ -775,13 +791,8 @@ orphan_killed(int noticed)
 {
 	struct gons_reexec *req;
 	int fd, life[2];
-	pid_t pid;
+	pid_t pid = start_to_adopt(&req, &fd, life);
 
-	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
-	pid = prepared_pid();
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	start_many(&req, 1, life);
-	await_result(req);
 	CHILD(kill(pid, SIGKILL) == 0 && ended(fd, PATIENCE));
 	if (noticed)
 		gons_reexec_unprepare();
@@ -958,23 +969,6 @@ CASE(ahead, "children wait for the first request already")
 	/* it tells of one that nobody has asked for */
 	CHILD(poll(&p, 1, PATIENCE) == 1 && p.revents == POLLIN);
 	works();
-}
-
-/* Of another process; -1: it has ended. */
-static int
-fds_of(pid_t pid)
-{
-	char path[64];
-	DIR *dir;
-	int n = 0;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	if ((dir = opendir(path)) == NULL)
-		return -1;
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 /* While it makes one it has some more. */
@@ -1155,13 +1149,8 @@ adopts_running(int forgets)
 {
 	struct gons_reexec *req;
 	int fd, life[2];
-	pid_t pid;
+	pid_t pid = start_to_adopt(&req, &fd, life);
 
-	CHILD(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
-	pid = prepared_pid();
-	CHILD((fd = (int)syscall(SYS_pidfd_open, pid, 0)) != -1);
-	start_many(&req, 1, life);
-	await_result(req);
 	if (forgets)
 		gons_reexec_unprepare();
 	else

@@ -11,7 +11,6 @@
 
 #include <atf-c.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -438,21 +437,6 @@ number_in(pid_t pid, const char *file, const char *name)
 	return atol(text);
 }
 
-static long
-fds_of(pid_t pid)
-{
-	char path[64];
-	DIR *dir;
-	long n = 0;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	ATF_REQUIRE((dir = opendir(path)) != NULL);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static const char *const growing[] = { "Anonymous", "Threads", "descriptors" };
 #define NGROWING NELEM(growing)
 
@@ -462,7 +446,7 @@ measure(pid_t pid, long *now)
 	/* status is no more exact than to some hundred kB */
 	now[0] = number_in(pid, "smaps_rollup", growing[0]);
 	now[1] = number_in(pid, "status", growing[1]);
-	now[2] = fds_of(pid);
+	ATF_REQUIRE((now[2] = fds_of(pid)) != -1);
 }
 
 static void

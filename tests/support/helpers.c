@@ -413,6 +413,22 @@ spoil_stack(void)
 }
 
 int
+fds_of(pid_t pid)
+{
+	char path[64];
+	DIR *dir;
+	int n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	if ((dir = opendir(path)) == NULL)
+		return -1;
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+int
 count_fds(void)
 {
 	int fd, n = 0;

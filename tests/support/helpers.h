@@ -126,6 +126,8 @@ void spoil_stack_with(int);
 
 /* How many descriptors are open. */
 int count_fds(void);
+/* Entries of /proc/PID/fd: two more than its descriptors; -1: it has ended. */
+int fds_of(pid_t pid);
 
 /* One message and descriptors with it, no more than that; as sendmsg(2). */
 #define SEND_FDS_MAX 8
